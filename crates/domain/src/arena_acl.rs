@@ -1,0 +1,35 @@
+//! The rules of arena-acl: what becomes of one change of an Arena row.
+//!
+//! A [`Change`] meets what the store holds ([`Held`]) and what third parties said ([`Answers`]); [`decide`] turns the
+//! three into an [`Effect`], or says which [`Question`] must be answered first. Section numbers in this module are
+//! those of `docs/spec/arena-acl.md`. Norwegian words are explained there, in section 11.1.
+
+mod answers;
+pub mod codes;
+mod course;
+mod decide;
+mod effect;
+mod failure;
+mod held;
+mod participant;
+mod reason;
+mod record;
+mod status;
+pub mod time;
+mod validate;
+
+pub use answers::{Answers, CourseDetails, NationalId, Question, Unanswered};
+pub use course::is_valid as course_is_valid;
+pub use decide::{Decision, Moment, decide, failed};
+pub use effect::{
+    CourseWrite, DeltakerWrite, Effect, LastKnown, Mapping, Mark, Publication, PublishedOperation,
+    PublishedParticipant, RowWrite, Topic,
+};
+pub use failure::{Failure, FailureClass, Pass};
+pub use held::{Held, HeldCourse, HeldId, HeldRow};
+pub use reason::{Reason, reason};
+pub use record::{
+    Change, CourseId, CourseRow, IngestStatus, Lock, Operation, ParticipantId, ParticipantRow, PersonId, Position, Row,
+    Table,
+};
+pub use status::{CourseState, ParticipantStatus, StatusInput, status};

@@ -1,0 +1,150 @@
+//! The rule of one change, whoever handles it.
+
+use chrono::NaiveDateTime;
+use uuid::Uuid;
+
+use super::{
+    answers::{Answers, Question},
+    course,
+    effect::{Effect, Mark, RowWrite},
+    failure::{Failure, Pass},
+    held::Held,
+    participant,
+    record::{Change, IngestStatus, Row, Table},
+};
+use crate::delivery::{Outcome, Settlement};
+
+/// What counts beside the change itself: who handles it and when, ids to use if new ones are needed, and settings.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Who handles the change.
+    pub pass: Pass,
+    /// Wall clock of Europe/Oslo; "today" is its date.
+    pub now: NaiveDateTime,
+    /// The UUID of the participant if it has none yet; random.
+    pub amt_id: Uuid,
+    /// The id of the message if one is published; random.
+    pub transaction: Uuid,
+    /// How many failed attempts a row has before it is FAILED; inclusive.
+    pub max_attempts: u32,
+    /// How many failed attempts a delete waits for its history row (4.8).
+    pub delete_wait: u32,
+    /// Whether a HANDLED record that comes again is handled again, for a deliberate re-read (IMP-02).
+    pub reprocess: bool,
+}
+
+/// What becomes of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// It cannot be decided before this is answered.
+    Ask(Question),
+    /// It is decided.
+    Do(Box<Effect>),
+}
+
+/// Why a handler stopped before its end.
+pub(super) enum Stop {
+    Ask(Question),
+    Fail(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Fail(failure)
+    }
+}
+
+/// What the handlers see.
+pub(super) struct Case<'a> {
+    pub(super) change: &'a Change,
+    pub(super) held: &'a Held,
+    pub(super) answers: &'a Answers,
+    pub(super) moment: &'a Moment,
+}
+
+/// What becomes of `change`, given what is `held` and what was answered so far (4.1–4.8).
+///
+/// The same function says what to ask (with a plain read of the store) and what to write (under locks), so the two
+/// cannot drift apart: if what is held has changed in between and another question comes up, the answer is again
+/// [`Decision::Ask`], and the change is left to the next pass.
+#[must_use]
+pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) -> Decision {
+    let case = Case { change, held, answers, moment };
+    if moment.pass == Pass::Live && !moment.reprocess && case.status() == Some(IngestStatus::Handled) {
+        return Decision::Do(Box::new(Effect::nothing(Settlement::Done(Outcome::Ignored("duplicate")))));
+    }
+    // what a handler has found out before it stops stays: the course's UUID, the participant's UUID
+    let mut effect = Effect::nothing(Settlement::Done(Outcome::Applied));
+    let done = match (&change.row, change.table) {
+        (Row::Course(row), Table::Courses) => course::handle(&case, row, &mut effect),
+        (Row::Participant(row), Table::Participants) => participant::handle(&case, row, &mut effect),
+        (Row::Participant(_), Table::History) => {
+            Err(Failure::not_implemented("historised participants are not handled yet").into())
+        }
+        _ => Err(Failure::validation("the stored row has no usable data section").into()),
+    };
+    match done {
+        Ok(()) => Decision::Do(Box::new(effect)),
+        Err(Stop::Ask(question)) => Decision::Ask(question),
+        Err(Stop::Fail(failure)) => Decision::Do(Box::new(fail(effect, failure, held, change, moment))),
+    }
+}
+
+/// The effect of a failure that lies outside the rules (a refused write, a panic, a question that came up too late):
+/// only the row of the change is written.
+#[must_use]
+pub fn failed(change: &Change, held: &Held, failure: Failure, moment: &Moment) -> Effect {
+    fail(Effect::nothing(Settlement::Done(Outcome::Applied)), failure, held, change, moment)
+}
+
+fn fail(mut effect: Effect, failure: Failure, held: &Held, change: &Change, moment: &Moment) -> Effect {
+    let Failure { class, note } = failure;
+    let before = held.row(change.table, change.arena_id, change.operation, &change.position);
+    let attempts = before.map_or(0, |row| row.attempts).saturating_add(1);
+    let status = class.status(moment.pass, attempts, moment.max_attempts);
+    effect.settlement = match status {
+        IngestStatus::Invalid => Settlement::DeadLettered("INVALID"),
+        IngestStatus::Failed => Settlement::DeadLettered("FAILED"),
+        IngestStatus::Waiting => Settlement::Done(Outcome::Waiting("WAITING")),
+        IngestStatus::Ignored => Settlement::Done(Outcome::Ignored("IGNORED")),
+        IngestStatus::ExternalSource => Settlement::Done(Outcome::Ignored("EXTERNAL_SOURCE")),
+        IngestStatus::Retry | IngestStatus::New | IngestStatus::Handled => Settlement::Done(Outcome::Waiting("RETRY")),
+    };
+    let mark = if moment.pass == Pass::Live { Mark::Ingested } else { Mark::Attempted };
+    effect.row = Some(RowWrite { status, note: Some(note), mark });
+    effect
+}
+
+impl Case<'_> {
+    fn status(&self) -> Option<IngestStatus> {
+        let Change { table, arena_id, operation, position, .. } = self.change;
+        self.held.row(*table, *arena_id, *operation, position).map(|row| row.status)
+    }
+
+    /// Failed attempts of the change's own row, 0 where there is none.
+    pub(super) fn attempts(&self) -> u32 {
+        let Change { table, arena_id, operation, position, .. } = self.change;
+        self.held.row(*table, *arena_id, *operation, position).map_or(0, |row| row.attempts)
+    }
+
+    /// Whether an older change of the same object is unhandled (4.12 rule 2).
+    pub(super) fn older_is_unhandled(&self) -> bool {
+        let rows = self.held.rows_of(self.change.table, self.change.arena_id);
+        rows.iter().any(|row| row.position < self.change.position && row.status.is_unhandled())
+    }
+
+    /// Whether a newer change of the same object is HANDLED (4.12 rule 7); then this one is done, superseded.
+    pub(super) fn superseded(&self, effect: &mut Effect) -> bool {
+        let rows = self.held.rows_of(self.change.table, self.change.arena_id);
+        let newer = rows.iter().filter(|row| row.status == IngestStatus::Handled).map(|row| &row.position).max();
+        let Some(newer) = newer.filter(|newer| **newer > self.change.position) else { return false };
+        effect.settlement = Settlement::Done(Outcome::Ignored("superseded"));
+        effect.row = Some(handled(Some(format!("Superseded by position {newer}"))));
+        true
+    }
+}
+
+/// The row of a change that is done.
+pub(super) fn handled(note: Option<String>) -> RowWrite {
+    RowWrite { status: IngestStatus::Handled, note, mark: Mark::Ingested }
+}

@@ -1,0 +1,69 @@
+//! What the store holds about the keys of a batch.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::record::{CourseId, IngestStatus, Operation, Position, Table};
+
+/// A stored change, without its images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRow {
+    /// What happened.
+    pub operation: Operation,
+    /// When, in Arena's order.
+    pub position: Position,
+    /// How far it has come.
+    pub status: IngestStatus,
+    /// Failed attempts by the jobs.
+    pub attempts: u32,
+}
+
+/// A course as it is known (3.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCourse {
+    /// Arena's measure code.
+    pub measure: String,
+    /// Whether its row is complete (4.3).
+    pub valid: bool,
+    /// Its UUID; `None` until it is known.
+    pub id: Option<Uuid>,
+}
+
+/// The UUID of a participant (3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldId {
+    /// The participant's UUID.
+    pub amt_id: Uuid,
+    /// Whether a history row has this UUID (3.3): the participation was historised.
+    pub historised: bool,
+}
+
+/// All that the rules read of the store for a batch, one read per table.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// Courses by Arena id.
+    pub courses: HashMap<CourseId, HeldCourse>,
+    /// Every stored change of the batch's objects, in no order.
+    pub rows: HashMap<(Table, i64), Vec<HeldRow>>,
+    /// UUIDs by participant id (3.2).
+    pub ids: HashMap<i64, HeldId>,
+    /// Which Arena id an external id belongs to (3.2), by external id. Older rows may hold a text that is no number.
+    pub owners: HashMap<Uuid, String>,
+}
+
+impl Held {
+    /// The stored changes of one object.
+    #[must_use]
+    pub fn rows_of(&self, table: Table, arena_id: i64) -> &[HeldRow] {
+        self.rows.get(&(table, arena_id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The stored change with exactly this operation and position text, if there is one.
+    #[must_use]
+    pub fn row(&self, table: Table, arena_id: i64, operation: Operation, position: &Position) -> Option<&HeldRow> {
+        self.rows_of(table, arena_id)
+            .iter()
+            .find(|row| row.operation == operation && row.position.as_str() == position.as_str())
+    }
+}

@@ -1,0 +1,208 @@
+//! A change of a participant (4.4–4.8).
+
+use uuid::Uuid;
+
+use super::{
+    answers::{CourseDetails, NationalId, Question},
+    codes::Measure,
+    decide::{Case, Stop, handled},
+    effect::{DeltakerWrite, Effect, LastKnown, Mapping, Publication, PublishedOperation, PublishedParticipant, Topic},
+    failure::Failure,
+    reason::reason,
+    record::{CourseId, Operation, ParticipantId, ParticipantRow},
+    status::{ParticipantStatus, StatusInput, status},
+    validate::{Valid, validate},
+};
+
+pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Stop> {
+    let course = resolve_course(case, CourseId(row.course), effect)?;
+    guard_external_source(case, row, effect)?;
+    let valid = validate(row)?;
+    let national_id = national_id(case, &valid)?;
+    let id = participant_id(case, effect);
+    let participant = publishable(case, row, &valid, &course, national_id, id);
+    if case.older_is_unhandled() {
+        let id = case.change.arena_id;
+        return Err(Failure::missing(format!("Forrige melding på deltaker med id={id} er ikke håndtert enda")).into());
+    }
+    if case.superseded(effect) {
+        return Ok(());
+    }
+    let topic = if course.measure.is_single_place() { Topic::SinglePlace } else { Topic::Group };
+    if case.change.operation == Operation::Deleted {
+        return delete(case, row, &valid, participant, topic, effect);
+    }
+    let operation = match case.change.operation {
+        Operation::Created => PublishedOperation::Created,
+        Operation::Modified | Operation::Deleted => PublishedOperation::Modified,
+    };
+    effect.publication = Some(publication(case, topic, operation, participant));
+    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, &valid)));
+    effect.row = Some(handled(None));
+    Ok(())
+}
+
+/// 4.4: the course, as far as it may and must be known.
+fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect) -> Result<CourseDetails, Stop> {
+    let Some(course) = case.held.courses.get(&id) else {
+        return Err(Failure::missing(format!("course {id} has not been read yet")).into());
+    };
+    if !Measure::supported(&course.measure) {
+        return Err(Failure::ignored(format!("the measure of course {id} is not supported")).into());
+    }
+    if !course.valid {
+        return Err(Failure::course_invalid(format!("course {id} is not valid")).into());
+    }
+    let uuid = match course.id {
+        Some(uuid) => uuid,
+        None => match case.answers.course_uuids.get(&id) {
+            None => return Err(Stop::Ask(Question::CourseUuid(id))),
+            Some(Err(error)) => return Err(Failure::other(error.note.clone()).into()),
+            Some(Ok(None)) => return Err(Failure::missing(format!("course {id} has no UUID yet")).into()),
+            Some(Ok(Some(uuid))) => {
+                effect.course_uuid = Some((id, *uuid));
+                *uuid
+            }
+        },
+    };
+    match case.answers.details.get(&uuid) {
+        None => Err(Stop::Ask(Question::CourseDetails(uuid))),
+        Some(Err(error)) => Err(Failure::other(error.note.clone()).into()),
+        Some(Ok(details)) => Ok(details.clone()),
+    }
+}
+
+/// 4.5: what another system owns is only noted.
+fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Failure> {
+    if let Some(text) = row.external_id.as_deref().filter(|text| !text.trim().is_empty()) {
+        let id = hyphenated(text).ok_or_else(|| Failure::other("EKSTERN_ID is not a UUID"))?;
+        match case.held.owners.get(&id) {
+            None => {
+                effect.mapping = Some(Mapping { amt_id: id, participant: ParticipantId(case.change.arena_id) });
+            }
+            Some(owner) if *owner == case.change.arena_id.to_string() => {}
+            Some(owner) => return Err(Failure::validation(format!("EKSTERN_ID belongs to Arena id {owner}"))),
+        }
+        return Err(Failure::external("owned by another system, which gave it EKSTERN_ID"));
+    }
+    if row.kind.as_deref() == Some("EKSTERN") {
+        return Err(Failure::external("DELTAKERTYPEKODE is EKSTERN"));
+    }
+    Ok(())
+}
+
+/// A UUID in its long form only; shortened forms are malformed (11.2).
+fn hyphenated(text: &str) -> Option<Uuid> {
+    (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
+}
+
+fn national_id(case: &Case<'_>, valid: &Valid) -> Result<NationalId, Stop> {
+    match case.answers.national_ids.get(&valid.person) {
+        None => Err(Stop::Ask(Question::NationalId(valid.person))),
+        Some(Err(error)) => Err(Failure::other(error.note.clone()).into()),
+        Some(Ok(None)) => Err(Failure::validation("the person has no national id").into()),
+        Some(Ok(Some(id))) => Ok(id.clone()),
+    }
+}
+
+/// The participant's UUID; a new one is kept even if a later step fails (4.7 step 3).
+fn participant_id(case: &Case<'_>, effect: &mut Effect) -> Uuid {
+    if let Some(held) = case.held.ids.get(&case.change.arena_id) {
+        return held.amt_id;
+    }
+    let amt_id = case.moment.amt_id;
+    effect.mapping = Some(Mapping { amt_id, participant: ParticipantId(case.change.arena_id) });
+    amt_id
+}
+
+fn publishable(
+    case: &Case<'_>,
+    row: &ParticipantRow,
+    valid: &Valid,
+    course: &CourseDetails,
+    national_id: NationalId,
+    id: Uuid,
+) -> PublishedParticipant {
+    let single_place = course.measure.is_single_place();
+    let (status, status_changed) = status(&StatusInput {
+        arena_status: valid.status,
+        start: valid.start,
+        end: valid.end,
+        status_changed: valid.status_changed,
+        registered: valid.registered,
+        needs_approval: course.common_start || single_place,
+        single_place,
+        course: None, // the register of today says neither the course's state nor its end (5.4)
+        course_end: None,
+        today: case.moment.now.date(),
+    });
+    PublishedParticipant {
+        id,
+        course: course.id,
+        national_id,
+        start: valid.start,
+        end: valid.end,
+        status,
+        reason: reason(valid.status, status, valid.reason, false),
+        days_per_week: row.days_per_week,
+        part_time_percent: row.part_time_percent,
+        registered: valid.registered,
+        status_changed,
+        order_text: Some(row.order_text.clone().unwrap_or_default()), // an empty text is how downstream clears it (2.9)
+    }
+}
+
+/// 4.8: registered by mistake, or moved to the history table; only the history topic tells.
+fn delete(
+    case: &Case<'_>,
+    row: &ParticipantRow,
+    valid: &Valid,
+    participant: PublishedParticipant,
+    topic: Topic,
+    effect: &mut Effect,
+) -> Result<(), Stop> {
+    if case.held.ids.get(&case.change.arena_id).is_some_and(|held| held.historised) {
+        effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, valid)));
+        effect.row = Some(handled(Some("Slettes ikke fordi deltaker ble historisert".into())));
+        return Ok(());
+    }
+    if case.attempts() < case.moment.delete_wait {
+        return Err(Failure::missing("deleted, and no history row has come yet").into());
+    }
+    effect.deltaker = Some(DeltakerWrite::Misregistered(ParticipantId(case.change.arena_id)));
+    let participant = PublishedParticipant {
+        status: ParticipantStatus::Feilregistrert,
+        reason: None,
+        days_per_week: None,
+        part_time_percent: None,
+        order_text: None,
+        ..participant
+    };
+    effect.publication = Some(publication(case, topic, PublishedOperation::Modified, participant));
+    effect.row = Some(handled(None));
+    Ok(())
+}
+
+fn publication(
+    case: &Case<'_>,
+    topic: Topic,
+    operation: PublishedOperation,
+    participant: PublishedParticipant,
+) -> Publication {
+    Publication { topic, operation, transaction: case.moment.transaction, at: case.moment.now, participant }
+}
+
+fn last_known(case: &Case<'_>, row: &ParticipantRow, valid: &Valid) -> LastKnown {
+    LastKnown {
+        id: ParticipantId(case.change.arena_id),
+        person: valid.person,
+        course: CourseId(row.course),
+        start: valid.start,
+        end: valid.end,
+        registered: valid.registered,
+        modified: valid.modified,
+        status: valid.status.code().into(),
+        status_changed: valid.status_changed,
+        external_id: None, // a row with one never comes this far (4.5)
+    }
+}
