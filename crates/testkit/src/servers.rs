@@ -1,0 +1,93 @@
+//! Real servers for live tests, found by `KAFKA_BROKERS` and `TRUECOPY_TEST_DATABASE`.
+//!
+//! A live test is `#[ignore = "needs Postgres: ./dev test"]`; run without its server it fails, and never passes.
+
+mod admin;
+mod database;
+mod topics;
+
+use std::error::Error;
+
+use chassis::settings::{self, Slot, Table};
+use secrecy::ExposeSecret as _;
+
+pub use self::{
+    database::FreshDatabase,
+    topics::{Record, TestTopics},
+};
+
+/// What a server refused or did not do in time.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Kafka said no.
+    #[error("Kafka could not {what}")]
+    Kafka {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// Postgres said no.
+    #[error("Postgres could not {what}")]
+    Postgres {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Nothing came of it in the time it had.
+    #[error("{0} took too long")]
+    TooLate(&'static str),
+}
+
+impl ServerError {
+    fn kafka(what: &'static str) -> impl Fn(rdkafka::error::KafkaError) -> Self {
+        move |source| Self::Kafka { what, source }
+    }
+}
+
+/// A new, empty database on the test server.
+///
+/// # Panics
+/// There is no test server, or it makes no database.
+pub async fn postgres() -> FreshDatabase {
+    let url = configured("Postgres", "TRUECOPY_TEST_DATABASE", |table| {
+        let slot = table.secret("TRUECOPY_TEST_DATABASE", "URL of a Postgres that may be given databases").required();
+        table.all(|ok| ok.take(slot))
+    });
+    match FreshDatabase::create(url.expose_secret()).await {
+        Ok(database) => database,
+        Err(error) => unusable("Postgres", &error),
+    }
+}
+
+/// Topics of one's own on the test broker.
+///
+/// # Panics
+/// There is no test broker, or it does not answer.
+pub async fn kafka() -> TestTopics {
+    let brokers = configured("Kafka", "KAFKA_BROKERS", |table| {
+        let slot = table.value::<String>("KAFKA_BROKERS", "Kafka brokers, `host:port`, separated by commas").required();
+        table.all(|ok| ok.take(slot))
+    });
+    match TestTopics::connect(&brokers).await {
+        Ok(topics) => topics,
+        Err(error) => unusable("Kafka", &error),
+    }
+}
+
+#[expect(clippy::panic, reason = "a live test without its server must fail")]
+fn configured<T>(server: &str, name: &str, declare: impl FnOnce(&mut Table) -> Slot<T>) -> T {
+    settings::load(declare).unwrap_or_else(|_| panic!("this test needs {server}, and {name} is not set: ./dev test"))
+}
+
+#[expect(clippy::panic, reason = "a live test without its server must fail")]
+fn unusable(server: &str, error: &ServerError) -> ! {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    panic!("this test needs {server}, and {error}{cause}: ./dev test")
+}
+
+#[cfg(test)]
+mod tests;

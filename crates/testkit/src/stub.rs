@@ -1,0 +1,10 @@
+//! Stub HTTP neighbours on loopback, for tests with real sockets. In memory, HTTP is scripted at the transport instead.
+
+mod issuer;
+mod keys;
+mod server;
+
+pub use self::{
+    issuer::Issuer,
+    server::{Answer, Request, Script, Stub},
+};
