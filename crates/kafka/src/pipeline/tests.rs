@@ -1,0 +1,5 @@
+mod faults;
+mod memory;
+mod model;
+mod rebalance;
+mod world;

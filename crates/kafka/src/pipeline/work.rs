@@ -1,0 +1,97 @@
+//! A message inside the loop, and what is held of each partition.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chassis::metrics::Metrics;
+use domain::delivery::{Key, Message};
+
+use crate::{epoch::Epoch, source::Partition};
+
+/// A message between its delivery and its settlement.
+#[derive(Debug)]
+pub(super) struct Work<I> {
+    /// Its place in the order of admission.
+    pub(super) number: u64,
+    pub(super) keys: Vec<Key>,
+    pub(super) epoch: Epoch,
+    pub(super) message: Message,
+    /// `None` when it panicked alone: it becomes a dead letter.
+    pub(super) item: Option<I>,
+    /// How often it was tried without being settled, whether that counts or not.
+    pub(super) tries: u32,
+}
+
+impl<I> Work<I> {
+    pub(super) fn partition(&self) -> Partition {
+        Partition::of(&self.message)
+    }
+}
+
+/// What a message weighs in the loop: its bytes, and something for itself, or many empty ones would weigh nothing.
+pub(super) fn size(message: &Message) -> usize {
+    message.size() + 2 * size_of::<Message>()
+}
+
+/// What is held of each partition, of whatever epoch, and how far work on it has begun.
+#[derive(Debug, Default)]
+pub(super) struct Load(BTreeMap<Partition, Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    messages: usize,
+    bytes: usize,
+    started: Option<i64>,
+}
+
+impl Load {
+    /// A new epoch begins: nothing of it has started.
+    pub(super) fn begin(&mut self, partition: Partition) {
+        self.0.entry(partition).or_default().started = None;
+    }
+
+    pub(super) fn add(&mut self, message: &Message) {
+        let held = self.0.entry(Partition::of(message)).or_default();
+        held.messages += 1;
+        held.bytes += size(message);
+    }
+
+    pub(super) fn remove(&mut self, message: &Message) {
+        if let Some(held) = self.0.get_mut(&Partition::of(message)) {
+            held.messages -= 1;
+            held.bytes -= size(message);
+        }
+    }
+
+    pub(super) fn start(&mut self, message: &Message) {
+        let held = self.0.entry(Partition::of(message)).or_default();
+        held.started = held.started.max(Some(message.offset));
+    }
+
+    /// Whether a later message of the same partition has started before this one.
+    pub(super) fn is_passed(&self, message: &Message) -> bool {
+        self.0.get(&Partition::of(message)).is_some_and(|held| held.started >= Some(message.offset))
+    }
+
+    pub(super) fn is_empty(&self, partition: &Partition) -> bool {
+        self.0.get(partition).is_none_or(|held| held.messages == 0)
+    }
+
+    /// The topics that partitions of were ever ours.
+    pub(super) fn topics(&self) -> Vec<Arc<str>> {
+        let mut topics: Vec<_> = self.0.keys().map(|partition| Arc::clone(&partition.topic)).collect();
+        topics.dedup();
+        topics
+    }
+
+    pub(super) fn report(&self, metrics: &Metrics) {
+        let mut sums: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for (partition, held) in &self.0 {
+            let (messages, bytes) = sums.entry(&partition.topic).or_default();
+            *messages += held.messages;
+            *bytes += held.bytes;
+        }
+        for (topic, (messages, bytes)) in sums {
+            metrics.in_flight(topic, messages, bytes);
+        }
+    }
+}
