@@ -15,7 +15,10 @@ const CALL: Duration = Duration::from_secs(5);
 const ANSWER_BYTES: u64 = 4 << 20;
 
 /// The status and body of the answer. The body is what came until the other side closed; chunks are not put together.
-pub(crate) async fn call(method: &str, url: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+///
+/// # Errors
+/// `url` is none, nobody listens, or no whole answer came within 5 s.
+pub async fn call(method: &str, url: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
     match timeout(CALL, answer(method, url, body)).await {
         Ok(answer) => answer,
         Err(elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, elapsed)),

@@ -3,9 +3,10 @@
 //! Shipped code never depends on this crate.
 
 mod contract;
-mod http1;
+pub mod http1;
 pub mod ledger;
 pub mod process;
+pub mod proxy;
 pub mod servers;
 pub mod stub;
 pub mod vectors;

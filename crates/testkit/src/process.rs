@@ -141,14 +141,31 @@ impl Process {
         }
     }
 
+    /// Lets it do nothing until [`thaw`](Self::thaw), as a machine that hangs: its connections stay open. Twice is the same as once.
+    ///
+    /// # Errors
+    /// [`ProcessError::Control`], also when it has ended.
+    pub fn freeze(&mut self) -> Result<(), ProcessError> {
+        self.running()?;
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// [`ProcessError::Control`], also when it has ended.
+    pub fn thaw(&mut self) -> Result<(), ProcessError> {
+        self.running()?;
+        self.signal(Signal::CONT)
+    }
+
     /// Asks it to stop and waits until it ended.
     ///
     /// # Errors
     /// It did not end within `within`; it still runs then.
     pub async fn sigterm(&mut self, within: Duration) -> Result<ExitStatus, ProcessError> {
         if self.ended()?.is_none() {
-            let pid = Pid::from_child(&self.child); // not reaped yet, so the id is still its own
-            kill_process(pid, Signal::TERM).map_err(|error| self.control(error.into()))?;
+            self.signal(Signal::TERM)?;
         }
         self.wait_end(within).await
     }
@@ -181,6 +198,15 @@ impl Process {
 
     fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
         self.child.try_wait().map_err(|error| self.control(error))
+    }
+
+    fn running(&mut self) -> Result<(), ProcessError> {
+        if self.ended()?.is_none() { Ok(()) } else { Err(self.control(io::ErrorKind::NotFound.into())) }
+    }
+
+    /// Not for one that was seen to have ended: its id may be another's by then.
+    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        kill_process(Pid::from_child(&self.child), signal).map_err(|error| self.control(error.into()))
     }
 
     fn control(&self, source: io::Error) -> ProcessError {

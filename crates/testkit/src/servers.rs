@@ -72,7 +72,15 @@ pub async fn kafka() -> TestTopics {
         let slot = table.value::<String>("KAFKA_BROKERS", "Kafka brokers, `host:port`, separated by commas").required();
         table.all(|ok| ok.take(slot))
     });
-    match TestTopics::connect(&brokers).await {
+    kafka_at(&brokers).await
+}
+
+/// Topics of one's own on a broker that a test has started itself.
+///
+/// # Panics
+/// It does not answer.
+pub async fn kafka_at(brokers: &str) -> TestTopics {
+    match TestTopics::connect(brokers).await {
         Ok(topics) => topics,
         Err(error) => unusable("Kafka", &error),
     }

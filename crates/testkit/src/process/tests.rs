@@ -35,6 +35,21 @@ async fn sigterm_gives_the_code_it_ends_with() {
 }
 
 #[tokio::test]
+async fn a_frozen_one_does_nothing_until_it_is_thawed() {
+    let mut process = shell("while :; do echo on; sleep 0.01; done");
+    said(&process, 1).await;
+    process.freeze().unwrap();
+    sleep(LOOK * 5).await; // what it had said is read
+    let before = process.output().len();
+    sleep(LOOK * 20).await;
+    assert_eq!(process.output().len(), before);
+    process.thaw().unwrap();
+    assert!(said(&process, before + 1).await.len() > before);
+    process.sigkill().await.unwrap();
+    assert!(matches!(process.freeze(), Err(ProcessError::Control { .. })));
+}
+
+#[tokio::test]
 async fn one_that_does_not_stop_in_time_is_named_and_can_be_killed() {
     let mut process = shell("trap '' TERM; echo deaf; while :; do sleep 0.01; done");
     said(&process, 1).await;

@@ -39,15 +39,9 @@ impl Issuer {
     pub fn on(stub: Stub, client_id: &str) -> io::Result<Self> {
         let issuer = Self { stub, key: made()?, client: made()? };
         let url = issuer.url().to_owned();
-        issuer.stub.on("GET", "/.well-known/openid-configuration").answers(
-            200,
-            json!({
-                "issuer": url,
-                "jwks_uri": format!("{url}/jwks"),
-                "token_endpoint": issuer.token_endpoint(),
-            }),
-        );
-        issuer.stub.on("GET", "/jwks").answers(200, json!({ "keys": [issuer.key.public_jwk()] }));
+        for (path, document) in issuer.documents() {
+            issuer.stub.on("GET", path).answers(200, document);
+        }
         let endpoint = TokenEndpoint {
             url: issuer.token_endpoint(),
             issuer: url,
@@ -75,6 +69,18 @@ impl Issuer {
     #[must_use]
     pub fn well_known_url(&self) -> String {
         format!("{}/.well-known/openid-configuration", self.url())
+    }
+
+    /// What it publishes, by path: the discovery document and the key set. For transports that are scripted.
+    #[must_use]
+    pub fn documents(&self) -> [(&'static str, Value); 2] {
+        let url = self.url();
+        let discovery = json!({
+            "issuer": url,
+            "jwks_uri": format!("{url}/jwks"),
+            "token_endpoint": self.token_endpoint(),
+        });
+        [("/.well-known/openid-configuration", discovery), ("/jwks", json!({ "keys": [self.key.public_jwk()] }))]
     }
 
     /// Where its client gets tokens.

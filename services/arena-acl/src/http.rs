@@ -1,0 +1,129 @@
+//! The service's own routes (docs/spec/arena-acl.md 7.1, 7.2); probes and metrics are on the admin listener.
+
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, Query, Request, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::json;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::{
+    auth::Auth,
+    inbox::{Inbox, StoreError, Translation},
+    retry::{Counts, Retry, RetryError},
+};
+
+/// What the routes work on.
+pub struct Api<I> {
+    /// The store.
+    pub inbox: Arc<I>,
+    /// Who checks the tokens of the public routes.
+    pub auth: Arc<Auth>,
+    /// The retry job.
+    pub retry: Retry<I>,
+    /// How many rows a page of a retry run has when the caller does not say.
+    pub retry_rows: NonZeroU32,
+}
+
+/// Every route of the service port. `internal` is added below `/internal`, behind the same loopback check.
+pub fn routes<I: Inbox>(api: Api<I>, internal: Router) -> Router {
+    let api = Arc::new(api);
+    let public = Router::new()
+        .route("/translation/{id}", get(translation::<I>))
+        .route("/v2/translation/{id}", get(translation_v2::<I>))
+        .layer(middleware::from_fn_with_state(api.clone(), authorised::<I>))
+        .with_state(api.clone());
+    let operators = Router::new().route("/api/jobs/retry", post(run_retry::<I>)).with_state(api);
+    Router::new()
+        .nest("/api", public)
+        .nest("/internal", operators.merge(internal).fallback(not_found).layer(middleware::from_fn(from_loopback)))
+        .fallback(not_found)
+}
+
+/// Comes before any other check, also before the body is read (7.2).
+async fn from_loopback(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
+    if peer.ip().to_canonical().is_loopback() {
+        return next.run(request).await;
+    }
+    Refusal(StatusCode::UNAUTHORIZED, "only from loopback").into_response()
+}
+
+async fn authorised<I: Inbox>(
+    State(api): State<Arc<Api<I>>>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    match api.auth.check(headers.get(AUTHORIZATION)).await {
+        Ok(()) => next.run(request).await,
+        Err(_) => Refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed").into_response(),
+    }
+}
+
+async fn translation<I: Inbox>(State(api): State<Arc<Api<I>>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    // history ids are not returned: the caller could not tell them apart
+    match find(&api, &id).await?.arena_id {
+        Some(arena_id) => Ok(Json(json!({ "arenaId": arena_id })).into_response()),
+        None => Err(Refusal(StatusCode::NOT_FOUND, "no Arena id belongs to this id")),
+    }
+}
+
+async fn translation_v2<I: Inbox>(State(api): State<Arc<Api<I>>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let Translation { arena_id, arena_hist_id } = find(&api, &id).await?;
+    Ok(Json(json!({ "arenaId": arena_id, "arenaHistId": arena_hist_id })).into_response())
+}
+
+async fn find<I: Inbox>(api: &Api<I>, id: &str) -> Result<Translation, Refusal> {
+    let id = id.parse::<Uuid>().ok().filter(|_| id.len() == 36);
+    let id = id.ok_or(Refusal(StatusCode::BAD_REQUEST, "the id is not a UUID"))?;
+    Ok(api.inbox.translation(id).await?)
+}
+
+#[derive(Deserialize)]
+struct RunRetry {
+    batch_size: Option<NonZeroU32>,
+}
+
+async fn run_retry<I: Inbox>(
+    State(api): State<Arc<Api<I>>>,
+    Query(asked): Query<RunRetry>,
+) -> Result<Json<Counts>, Refusal> {
+    info!(job = "retry", "started over HTTP");
+    match api.retry.run(asked.batch_size.unwrap_or(api.retry_rows)).await {
+        Ok(counts) => Ok(Json(counts)),
+        Err(RetryError::Running) => Err(Refusal(StatusCode::CONFLICT, "the job is running")),
+        Err(RetryError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn not_found() -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, "no such route")
+}
+
+/// An answer that is not the wanted one: a stable sentence, no internals.
+pub struct Refusal(pub StatusCode, pub &'static str);
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        error!(%error, "a request failed at the store");
+        if error.outage {
+            return Self(StatusCode::SERVICE_UNAVAILABLE, "the store is away");
+        }
+        Self(StatusCode::INTERNAL_SERVER_ERROR, "the store failed")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        (status, Json(json!({ "status": status.as_u16(), "error": error }))).into_response()
+    }
+}

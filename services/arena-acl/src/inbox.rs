@@ -1,0 +1,217 @@
+//! The store of arena-acl, as the use cases see it: changes and what became of them, and messages that wait to leave.
+
+use std::{future::Future, sync::Arc};
+
+use chrono::NaiveDateTime;
+use domain::{
+    arena_acl::{Change, Effect, Held, IngestStatus, Operation, Position, Row, Table},
+    delivery::{Class, Settlement},
+};
+use uuid::{Uuid, fmt::Hyphenated};
+
+/// A change with its row images as JSON objects, cleaned (docs/spec/arena-acl.md 2.4).
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What the rules see.
+    pub change: Change,
+    /// The row before.
+    pub before: Option<Arc<str>>,
+    /// The row after.
+    pub after: Option<Arc<str>>,
+}
+
+/// What is written for one item: its effect, and the message of it as it will leave.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// What the rules decided.
+    pub effect: Effect,
+    /// The publication of the effect, rendered.
+    pub message: Option<NewMessage>,
+}
+
+/// A message on its way into the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key.
+    pub key: String,
+    /// The value, sent byte for byte; `None` for a tombstone.
+    pub payload: Option<String>,
+    /// The id inside the value, where it has one.
+    pub transaction_id: Option<Uuid>,
+}
+
+/// A message in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Its place: messages of one key leave in ascending order.
+    pub id: i64,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key.
+    pub key: String,
+    /// The value; `None` for a tombstone.
+    pub payload: Option<String>,
+}
+
+/// A stored change, for a job.
+#[derive(Debug, Clone)]
+pub struct StoredChange {
+    /// Order of arrival.
+    pub id: i64,
+    /// The table.
+    pub table: Table,
+    /// Arena's id, as stored.
+    pub arena_id: String,
+    /// What happened.
+    pub operation: Operation,
+    /// When, in Arena's order.
+    pub position: Position,
+    /// When, on Arena's wall clock.
+    pub timestamp: NaiveDateTime,
+    /// The row before, a JSON text.
+    pub before: Option<Arc<str>>,
+    /// The row after, a JSON text.
+    pub after: Option<Arc<str>>,
+}
+
+/// A place in the order of a job: numeric position, then order of arrival (6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The position of the last row seen.
+    pub position: Position,
+    /// Its id.
+    pub id: i64,
+}
+
+/// Which Arena ids belong to a UUID (7.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Translation {
+    /// From 3.2.
+    pub arena_id: Option<String>,
+    /// From 3.3, looked at only where 3.2 has nothing.
+    pub arena_hist_id: Option<String>,
+}
+
+/// What a store could not do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    /// What was tried and what the store said of it: an SQLSTATE, a constraint; never data.
+    pub what: String,
+    /// Where the failure lies.
+    pub class: Class,
+    /// The store cannot be reached or has no room: whatever was asked would have failed, so it is no attempt
+    /// (a lost connection, a pool timeout, SQLSTATE 08, 53 but not 53200, 57 but not 57014).
+    pub outage: bool,
+}
+
+/// Changes, what is known of their objects, and the outbox, in one store with transactions.
+pub trait Inbox: Send + Sync + 'static {
+    /// What is held of the objects of `changes`, one read per table, without locks: good for asking, not for writing.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn read(&self, changes: &[&Change]) -> impl Future<Output = Result<Held, StoreError>> + Send;
+
+    /// Makes `items` durable as `decide` says, all or none, and says how each ended, in order; `None` where `decide`
+    /// left the item as it was. Twice is the same as once, as far as `decide` makes it so.
+    ///
+    /// `decide` sees what is held after every other process was locked out of the items' [`Change::locks`]. Course
+    /// changes never share a call with others, no lock is asked for twice in conflicting kinds, and there are at most
+    /// 500 locks. `now` is wall clock of Europe/Oslo.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says; nothing was written, except that a connection lost during the commit leaves it open
+    /// whether everything was.
+    fn apply<D>(
+        &self,
+        items: &[Item],
+        now: NaiveDateTime,
+        decide: D,
+    ) -> impl Future<Output = Result<Vec<Option<Settlement>>, StoreError>> + Send
+    where
+        D: Fn(&Item, &Held) -> Option<Write> + Send + Sync;
+
+    /// The changes of `table` in `status` after `cursor`, by numeric position, then id; at most `limit`.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn page(
+        &self,
+        table: Table,
+        status: IngestStatus,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<StoredChange>, StoreError>> + Send;
+
+    /// The Arena ids of a UUID.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn translation(&self, amt_id: Uuid) -> impl Future<Output = Result<Translation, StoreError>> + Send;
+}
+
+/// Messages that are durable and have not left yet.
+pub trait Outbox: Send + Sync + 'static {
+    /// The right to send: at most one process has it.
+    type Turn: Turn;
+
+    /// Waits until this process may send, as architecture section 8.7 says; a holder that did not end cleanly costs
+    /// the wait of one message time-out.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn turn(&self) -> impl Future<Output = Result<Self::Turn, StoreError>> + Send;
+
+    /// The unpublished messages, lowest id first, at most `limit`, skipping keys that an earlier message in the result
+    /// already has: each key once. Only reads.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn due(&self, limit: u32) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
+
+    /// Marks messages as published and drops their payload. Twice is the same as once.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn published(&self, ids: &[i64], now: NaiveDateTime) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Adds messages that no change caused, in order, all or none.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn enqueue(
+        &self,
+        messages: &[NewMessage],
+        now: NaiveDateTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How many messages wait to leave.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn waiting(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Completes when messages may have been added, and at the latest after a short while: another process adds too.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The right to send what is in the outbox.
+pub trait Turn: Send + 'static {
+    /// Whether the right still stands; it may be relied on for 1 s after this was called (monotonic clock).
+    fn holds(&mut self) -> impl Future<Output = bool> + Send;
+
+    /// Gives the right back and notes that nothing is under way.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says; the next holder then waits as if this one had died.
+    fn end(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The UUID that another system gave the participant of `change`; shortened forms are malformed (11.2).
+pub(crate) fn external_id(change: &Change) -> Option<Uuid> {
+    let Row::Participant(row) = &change.row else { return None };
+    row.external_id.as_deref()?.parse::<Hyphenated>().ok().map(Uuid::from)
+}

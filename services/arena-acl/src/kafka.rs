@@ -1,0 +1,212 @@
+//! The queue adapter: which topics, the keys for order, and how each outcome is settled.
+
+use std::sync::Arc;
+
+use chassis::{
+    clock::Clock,
+    dead_letters::{DeadLetter, DeadLetters, PutError},
+    dependency::Dependency,
+    telemetry::Quiet,
+};
+use domain::{
+    arena_acl::{Failure, Lock, Pass},
+    delivery::{Class, Key, Message, Outcome, Settlement},
+};
+use kafka::Consume;
+use tracing::{debug, error, warn};
+
+use crate::{
+    inbox::{Inbox, Item, StoreError},
+    records::Records,
+    wire::{self, Unreadable},
+};
+
+/// The consumer group of all input topics (docs/spec/arena-acl.md 2.11).
+pub const GROUP: &str = "amt-arena-acl-consumer-v3";
+/// The client id of the producer.
+pub const PRODUCER: &str = "amt-arena-acl-producer";
+
+/// Tries of a record that the store fails on while it works otherwise (reliability section 3).
+const MAX_TRIES: u32 = 10;
+
+/// Takes records through the service and settles them.
+pub struct Consumer<I> {
+    records: Arc<Records<I>>,
+    inbox: Arc<I>,
+    store: Dependency,
+    clock: Clock,
+    quiet: Quiet,
+}
+
+/// A record that was read once.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    message: Message,
+    read: Read,
+}
+
+#[derive(Debug, Clone)]
+enum Read {
+    /// A null value: nothing was said (2.8 row 1).
+    Tombstone,
+    Unreadable(Arc<Unreadable>),
+    Change(Arc<Item>),
+}
+
+/// Why a consumer cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The store does not know us or our schema.
+    #[error("the inbox failed")]
+    Store(#[source] StoreError),
+    /// The same, where dead letters are kept.
+    #[error("the quarantine failed")]
+    Quarantine(#[source] PutError),
+}
+
+impl<I: Inbox + DeadLetters> Consumer<I> {
+    /// A consumer over a handler and its store; `store` is told how the store does.
+    pub fn new(records: Arc<Records<I>>, inbox: Arc<I>, store: Dependency, clock: Clock) -> Self {
+        Self { records, inbox, store, clock, quiet: Quiet::default() }
+    }
+
+    /// Settles what was read and is a change; `items` are the changes of the batch in order.
+    async fn changes(&self, deliveries: &[&Delivery], items: &[Item]) -> Result<Vec<Settlement>, Fatal> {
+        let mut settled = Vec::with_capacity(items.len());
+        for (delivery, ended) in deliveries.iter().zip(self.records.handle(items, Pass::Live).await) {
+            settled.push(match ended {
+                Ok(ended) => {
+                    self.store.succeeded();
+                    // live records are always decided
+                    ended.unwrap_or(Settlement::Again { after: None, counted: false })
+                }
+                Err(error) => self.failed(&delivery.message, error).await?,
+            });
+        }
+        Ok(settled)
+    }
+
+    /// A change that the store did not take.
+    async fn failed(&self, message: &Message, error: StoreError) -> Result<Settlement, Fatal> {
+        match error.class {
+            Class::Fatal => Err(Fatal::Store(error)),
+            Class::Permanent(reason) => self.quarantine(message, reason, error.class, error.to_string()).await,
+            Class::Transient { .. } if !error.outage && message.attempt >= MAX_TRIES => {
+                self.quarantine(message, "exhausted", error.class, error.to_string()).await
+            }
+            Class::Transient { after } => {
+                if error.outage {
+                    self.store.lost();
+                } else {
+                    self.store.failed();
+                }
+                if let Some(count) = self.quiet.admit(&message.source, "store") {
+                    warn!(source = %message.source, count, %error, "the store failed, records wait");
+                }
+                Ok(Settlement::Again { after, counted: !error.outage })
+            }
+        }
+    }
+
+    async fn quarantine(
+        &self,
+        message: &Message,
+        reason: &'static str,
+        class: Class,
+        detail: String,
+    ) -> Result<Settlement, Fatal> {
+        let letter = DeadLetter::new(message, reason, class, detail.clone(), self.clock.now());
+        match self.inbox.put(std::slice::from_ref(&letter)).await {
+            Ok(()) => {
+                error!(source = %message.source, position = %message.position(), reason, detail, "a record is quarantined");
+                Ok(Settlement::DeadLettered(reason))
+            }
+            Err(error) if error.class == Class::Fatal => Err(Fatal::Quarantine(error)),
+            Err(error) => {
+                self.store.lost();
+                if let Some(count) = self.quiet.admit(&message.source, "quarantine") {
+                    warn!(source = %message.source, count, %error, "a dead letter waits for the store");
+                }
+                Ok(Settlement::Again { after: None, counted: false })
+            }
+        }
+    }
+}
+
+impl<I: Inbox + DeadLetters> Consume for Consumer<I> {
+    type Item = Delivery;
+    type Fatal = Fatal;
+
+    fn read(&self, message: Message) -> (Vec<Key>, Delivery) {
+        let read = match message.payload.as_deref().map(wire::read) {
+            None => Read::Tombstone,
+            Some(Err(unreadable)) => Read::Unreadable(Arc::new(unreadable)),
+            Some(Ok(item)) => Read::Change(Arc::new(item)),
+        };
+        let keys = match &read {
+            Read::Change(item) => item.change.locks().into_iter().filter_map(key).collect(),
+            Read::Tombstone | Read::Unreadable(_) => Vec::new(),
+        };
+        (keys, Delivery { message, read })
+    }
+
+    fn again(&self, item: &mut Delivery, attempt: u32) {
+        item.message.attempt = attempt;
+    }
+
+    async fn step(&self, batch: Vec<Delivery>) -> Result<Vec<Settlement>, Fatal> {
+        let (deliveries, items): (Vec<&Delivery>, Vec<Item>) = batch
+            .iter()
+            .filter_map(|delivery| match &delivery.read {
+                Read::Change(item) => Some((delivery, Item::clone(item))),
+                Read::Tombstone | Read::Unreadable(_) => None,
+            })
+            .unzip();
+        let mut changes = self.changes(&deliveries, &items).await?.into_iter();
+        let mut settled = Vec::with_capacity(batch.len());
+        for delivery in &batch {
+            settled.push(match &delivery.read {
+                Read::Tombstone => Settlement::Done(Outcome::Ignored("tombstone")),
+                Read::Unreadable(unreadable) => {
+                    let Unreadable { reason, detail } = &**unreadable;
+                    self.quarantine(&delivery.message, reason, Class::Permanent(reason), detail.clone()).await?
+                }
+                Read::Change(_) => changes.next().unwrap_or(Settlement::Again { after: None, counted: false }),
+            });
+        }
+        debug!(records = batch.len(), "a batch is settled");
+        Ok(settled)
+    }
+
+    /// A readable record that panics is kept in the inbox as any other unexpected failure (class *other*), where the
+    /// retry job finds it; one whose reading panics is quarantined.
+    async fn bug(&self, message: Message) -> Settlement {
+        let read = std::panic::catch_unwind(|| message.payload.as_deref().map(wire::read));
+        let kept = match read {
+            Ok(Some(Ok(item))) => {
+                let failure = Failure::other("handling it panicked; the log of that time has the place");
+                self.records.fail(&item, Pass::Live, failure).await.ok().flatten()
+            }
+            _ => None,
+        };
+        match kept {
+            Some(settlement) => settlement,
+            None => {
+                let detail = "handling it panicked".to_owned();
+                let put = self.quarantine(&message, "bug", Class::Permanent("bug"), detail).await;
+                put.unwrap_or(Settlement::Again { after: None, counted: false })
+            }
+        }
+    }
+}
+
+/// The key of a lock that one change has alone; shared locks keep no order.
+fn key(lock: Lock) -> Option<Key> {
+    Some(Key::new(match lock {
+        Lock::Participant(id) => format!("deltaker/{id}"),
+        Lock::History(id) => format!("hist/{id}"),
+        Lock::PersonOnCourse(person, course) => format!("person/{person}/course/{course}"),
+        Lock::Course(id) => format!("course/{id}"),
+        Lock::CourseShared(_) => return None,
+    }))
+}

@@ -1,0 +1,26 @@
+//! The service arena-acl, as a library for its binary and its tests.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+mod duration;
+pub mod eval;
+pub mod http;
+pub mod inbox;
+pub mod kafka;
+pub mod memory;
+pub mod neighbours;
+pub mod postgres;
+pub mod publisher;
+pub mod records;
+pub mod retry;
+pub mod scripted;
+pub mod service;
+pub mod settings;
+pub mod standalone;
+mod terminal;
+mod test_mode;
+pub mod wire;
+
+/// The zone of all local times (docs/spec/arena-acl.md, its first page); the zone of the process does not count.
+pub const OSLO: chrono_tz::Tz = chrono_tz::Europe::Oslo;

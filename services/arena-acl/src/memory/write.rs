@@ -1,0 +1,202 @@
+//! What a decided batch writes: all of it, or nothing.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDateTime;
+use domain::{
+    arena_acl::{
+        CourseId, CourseWrite, DeltakerWrite, Effect, IngestStatus, LastKnown, Mapping, Mark, ParticipantId, RowWrite,
+        Table,
+    },
+    delivery::Class,
+};
+use uuid::Uuid;
+
+use super::{ArenaData, Deltaker, Gjennomforing, IdTranslation, Outgoing, State, image};
+use crate::inbox::{Item, NewMessage, StoreError, Write};
+
+/// Writes the effects of `decided`, one after the other.
+pub(super) fn all(state: &mut State, decided: &[(&Item, &Write)], now: NaiveDateTime) -> Result<(), StoreError> {
+    // the one thing that can be refused is looked at first, so that a refusal leaves nothing
+    refuse_taken_ids(state, decided.iter().filter_map(|(_, write)| write.effect.mapping))?;
+    for (item, write) in decided {
+        effect(state, item, &write.effect, now);
+        if let Some(message) = &write.message {
+            let cause = write.effect.row.as_ref().and_then(|_| find(state, item)).map(|row| row.id);
+            add(state, message, cause, now);
+        }
+    }
+    Ok(())
+}
+
+/// Adds a message behind all others.
+pub(super) fn add(state: &mut State, message: &NewMessage, cause: Option<i64>, now: NaiveDateTime) {
+    let highest = state.outbox.iter().map(|message| message.id).max().unwrap_or(0);
+    state.last_outbox_id = state.last_outbox_id.max(highest) + 1;
+    state.outbox.push(Outgoing {
+        id: state.last_outbox_id,
+        topic: message.topic.clone(),
+        message_key: message.key.clone(),
+        payload: message.payload.clone(),
+        transaction_id: message.transaction_id,
+        arena_data_id: cause,
+        created_at: now,
+        published_at: None,
+    });
+}
+
+fn effect(state: &mut State, item: &Item, effect: &Effect, now: NaiveDateTime) {
+    if let Some(course) = &effect.course {
+        upsert_course(state, course);
+    }
+    if let Some((course, uuid)) = effect.course_uuid {
+        name_course(state, course, uuid);
+    }
+    if let Some(course) = effect.release {
+        release(state, course);
+    }
+    if let Some(row) = &effect.row {
+        upsert_change(state, item, row, now);
+    }
+    if let Some(mapping) = effect.mapping {
+        insert_id(state, mapping);
+    }
+    match &effect.deltaker {
+        Some(DeltakerWrite::Keep(row)) => keep_participant(state, row),
+        Some(DeltakerWrite::Misregistered(id)) => {
+            for row in state.deltaker.iter_mut().filter(|row| is_participant(row, id.0)) {
+                "FEILREGISTRERT".clone_into(&mut row.status);
+            }
+        }
+        None => {}
+    }
+}
+
+fn refuse_taken_ids(state: &State, mappings: impl Iterator<Item = Mapping>) -> Result<(), StoreError> {
+    let mut taken: HashMap<Uuid, Option<ParticipantId>> =
+        state.id_translation.iter().map(|row| (row.amt_id, None)).collect();
+    for mapping in mappings.filter(|mapping| !has_id(state, mapping)) {
+        let own = Some(mapping.participant);
+        if taken.insert(mapping.amt_id, own).is_some_and(|owner| owner != own) {
+            return Err(StoreError {
+                what: "writing participant ids: constraint arena_data_id_translation_pkey".to_owned(),
+                class: Class::Permanent("refused_by_store"),
+                outage: false,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn has_id(state: &State, mapping: &Mapping) -> bool {
+    let participant = mapping.participant.to_string();
+    state
+        .id_translation
+        .iter()
+        .any(|row| row.arena_table_name == Table::Participants.name() && row.arena_id == participant)
+}
+
+fn insert_id(state: &mut State, mapping: Mapping) {
+    if !has_id(state, &mapping) {
+        state.id_translation.push(IdTranslation {
+            amt_id: mapping.amt_id,
+            arena_table_name: Table::Participants.name().to_owned(),
+            arena_id: mapping.participant.to_string(),
+        });
+    }
+}
+
+fn upsert_course(state: &mut State, course: &CourseWrite) {
+    let arena_id = course.id.to_string();
+    let (tiltak_kode, is_valid) = (course.measure.clone(), course.valid);
+    match state.gjennomforing.iter_mut().find(|row| row.arena_id == arena_id) {
+        Some(row) => (row.tiltak_kode, row.is_valid) = (tiltak_kode, is_valid),
+        None => state.gjennomforing.push(Gjennomforing { arena_id, tiltak_kode, is_valid, id: None }),
+    }
+}
+
+fn name_course(state: &mut State, course: CourseId, uuid: Uuid) {
+    let arena_id = course.to_string();
+    if let Some(row) = state.gjennomforing.iter_mut().find(|row| row.arena_id == arena_id) {
+        row.id = Some(uuid);
+    }
+}
+
+fn release(state: &mut State, course: CourseId) {
+    let names = |image: &Option<std::sync::Arc<str>>| image.as_deref().and_then(image::course) == Some(course);
+    for row in &mut state.arena_data {
+        let waits = row.ingest_status == IngestStatus::Waiting && row.arena_table_name != Table::Courses;
+        if waits && (names(&row.before) || names(&row.after)) {
+            row.ingest_status = IngestStatus::Retry;
+            row.ingest_attempts = 0;
+        }
+    }
+}
+
+fn upsert_change(state: &mut State, item: &Item, write: &RowWrite, now: NaiveDateTime) {
+    let (attempted, wanted) = (write.mark == Mark::Attempted, write.status != IngestStatus::Ignored);
+    if let Some(row) = find(state, item) {
+        row.ingest_status = write.status;
+        row.note.clone_from(&write.note);
+        if attempted {
+            row.ingest_attempts += 1;
+            row.last_attempted = Some(now);
+        } else {
+            row.ingested_timestamp = Some(now);
+        }
+        if !wanted {
+            (row.before, row.after) = (None, None);
+        }
+        return;
+    }
+    let id = state.arena_data.iter().map(|row| row.id).max().unwrap_or(0) + 1;
+    state.arena_data.push(ArenaData {
+        id,
+        arena_table_name: item.change.table,
+        arena_id: item.change.arena_id.to_string(),
+        operation_type: item.change.operation,
+        operation_pos: item.change.position.clone(),
+        operation_timestamp: item.change.timestamp,
+        ingest_status: write.status,
+        ingested_timestamp: (!attempted).then_some(now),
+        ingest_attempts: u32::from(attempted),
+        last_attempted: attempted.then_some(now),
+        before: item.before.clone().filter(|_| wanted),
+        after: item.after.clone().filter(|_| wanted),
+        note: write.note.clone(),
+    });
+}
+
+/// The row of a change, by its unique key (3.1).
+fn find<'s>(state: &'s mut State, item: &Item) -> Option<&'s mut ArenaData> {
+    let change = &item.change;
+    state.arena_data.iter_mut().find(|row| {
+        row.arena_table_name == change.table
+            && row.operation_type == change.operation
+            && row.operation_pos.as_str() == change.position.as_str()
+    })
+}
+
+fn keep_participant(state: &mut State, known: &LastKnown) {
+    let new = Deltaker {
+        arena_id: known.id.0,
+        person_id: known.person.0,
+        gjennomforing_id: known.course.0,
+        dato_fra: known.start,
+        dato_til: known.end,
+        reg_dato: known.registered,
+        mod_dato: known.modified,
+        status: known.status.clone(),
+        dato_statusendring: known.status_changed,
+        ekstern_id: known.external_id,
+        arena_source_table: Table::Participants.name().to_owned(),
+    };
+    match state.deltaker.iter_mut().find(|row| is_participant(row, known.id.0)) {
+        Some(row) => *row = new,
+        None => state.deltaker.push(new),
+    }
+}
+
+fn is_participant(row: &Deltaker, arena_id: i64) -> bool {
+    row.arena_id == arena_id && row.arena_source_table == Table::Participants.name()
+}

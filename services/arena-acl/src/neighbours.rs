@@ -1,0 +1,154 @@
+//! Third parties that know what Arena does not say: who a person is, and which course a number means
+//! (docs/spec/arena-acl.md 8.1 and 8.2).
+//!
+//! A call is made once; the retry job is the repetition. An answer is remembered briefly, a failure and a 404 never.
+
+mod recent;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use chassis::{
+    exit::causes,
+    http::{CallError, Client, transport::Limits},
+};
+use domain::arena_acl::{Answers, CourseDetails, CourseId, NationalId, PersonId, Question, Unanswered};
+use futures::future;
+use http::{HeaderMap, HeaderValue};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use self::recent::Recent;
+use crate::settings;
+
+/// How long a call to a third party may take (section 8), and how much it may answer.
+pub const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    read: Duration::from_secs(5),
+    // Connecting, writing and reading, each with its own limit in the specification.
+    total: Duration::from_secs(15),
+    answer_bytes: 1 << 20,
+};
+
+const CONSUMER: HeaderValue = HeaderValue::from_static("amt-arena-acl");
+
+/// The third parties. Clones share connections, limits and what was answered lately.
+#[derive(Clone)]
+pub struct Neighbours {
+    persons: Client,
+    courses: Client,
+    /// How many calls may be under way at once.
+    calls: Arc<Semaphore>,
+    national_ids: Recent<PersonId, NationalId>,
+    course_uuids: Recent<CourseId, Uuid>,
+    details: Recent<Uuid, CourseDetails>,
+}
+
+impl Neighbours {
+    /// `persons` is amt-arena-ords-proxy, `courses` mulighetsrommet-api, both with their tokens.
+    pub fn new(persons: Client, courses: Client, settings: &settings::Calls) -> Self {
+        Self {
+            persons,
+            courses,
+            calls: Arc::new(Semaphore::new(settings.at_once.get())),
+            national_ids: Recent::new(settings.person_cache),
+            course_uuids: Recent::new(settings.course_cache),
+            details: Recent::new(settings.course_cache),
+        }
+    }
+
+    /// Asks all of `questions` concurrently and puts what came back into `answers`. Only reads: twice is the same as once.
+    pub async fn answer(&self, questions: BTreeSet<Question>, answers: &mut Answers) {
+        let (mut persons, mut courses, mut details) = (Vec::new(), Vec::new(), Vec::new());
+        for question in questions {
+            match question {
+                Question::NationalId(person) => persons.push(async move { (person, self.national_id(person).await) }),
+                Question::CourseUuid(course) => courses.push(async move { (course, self.course_uuid(course).await) }),
+                Question::CourseDetails(course) => {
+                    details.push(async move { (course, self.course_details(course).await) })
+                }
+            }
+        }
+        let (persons, courses, details) =
+            future::join3(future::join_all(persons), future::join_all(courses), future::join_all(details)).await;
+        answers.national_ids.extend(persons);
+        answers.course_uuids.extend(courses);
+        answers.details.extend(details);
+    }
+
+    /// The national id of `person`; `None` when the register does not know the person (8.1).
+    ///
+    /// # Errors
+    /// [`Unanswered`]: any other answer, or none.
+    pub async fn national_id(&self, person: PersonId) -> Result<Option<NationalId>, Unanswered> {
+        let ask = async {
+            let person = person.to_string();
+            let path = ["api", "ords", "fnr"];
+            let answer = self.ask::<wire::Fnr>(&self.persons, &path, &[("personId", &person)]).await;
+            Ok(known(answer)?.map(wire::Fnr::into_domain))
+        };
+        self.national_ids.get(person, ask).await
+    }
+
+    /// The UUID of `course`; `None` when the register does not know the course yet (8.2).
+    ///
+    /// # Errors
+    /// [`Unanswered`]: any other answer, or none.
+    pub async fn course_uuid(&self, course: CourseId) -> Result<Option<Uuid>, Unanswered> {
+        let ask = async {
+            let path = ["api", "v1", "tiltaksgjennomforinger", "id", &course.to_string()];
+            let answer = self.ask::<wire::CourseRef>(&self.courses, &path, &[]).await;
+            Ok(known(answer)?.map(|course| course.id))
+        };
+        self.course_uuids.get(course, ask).await
+    }
+
+    /// The details of `course` (8.2).
+    ///
+    /// # Errors
+    /// [`Unanswered`]: any answer other than 2xx with all that must be in it, also 404, or none; a kind of measure or of
+    /// start that Arena does not have (5.3).
+    pub async fn course_details(&self, course: Uuid) -> Result<CourseDetails, Unanswered> {
+        let ask = async {
+            let path = ["api", "v2", "tiltaksgjennomforinger", &course.to_string()];
+            let answer = self.ask::<wire::Course>(&self.courses, &path, &[]).await;
+            answer.map_err(|error| unanswered(&error))?.into_domain().map(Some)
+        };
+        let details = self.details.get(course, ask).await?;
+        details.ok_or_else(|| Unanswered { note: "no course details".to_owned() })
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        neighbour: &Client,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, CallError> {
+        // Never closed, so there is always a permit in the end.
+        let _permit = self.calls.acquire().await;
+        let mut headers = HeaderMap::new();
+        headers.insert("nav-consumer-id", CONSUMER);
+        if let Ok(call) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+            headers.insert("nav-call-id", call);
+        }
+        neighbour.get_json(path, query, &headers).await
+    }
+}
+
+/// 404 is an answer: unknown there.
+fn known<T>(answer: Result<T, CallError>) -> Result<Option<T>, Unanswered> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(unanswered(&error)),
+    }
+}
+
+/// With its causes, none of which quotes what was asked or answered.
+fn unanswered(error: &CallError) -> Unanswered {
+    Unanswered { note: causes(error) }
+}

@@ -1,0 +1,66 @@
+//! The store of arena-acl in PostgreSQL: the inbox, the outbox, the right to send and the quarantine.
+//!
+//! Its schema is in `migrations/`; what the tables mean is in `docs/spec/arena-acl.md` section 3. Every statement takes a whole batch as
+//! arrays, so a batch costs the same number of statements whatever its size. Texts are static, values are bound.
+
+mod apply;
+mod connection;
+mod errors;
+mod jdbc;
+mod jobs;
+mod locks;
+mod migrate;
+mod outbox;
+mod quarantine;
+mod read;
+mod turn;
+mod write;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use self::errors::during;
+pub use self::{connection::Settings, turn::PublisherTurn};
+use crate::inbox::StoreError;
+
+/// The store. A clone is the same store.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    settings: Settings,
+    /// Hears of each commit of this process that added messages.
+    added: Arc<Notify>,
+}
+
+impl Postgres {
+    /// A store that connects when it is first used. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { pool: settings.pool(), settings: settings.clone(), added: Arc::default() }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(during("asking the database"))
+    }
+
+    /// Empties the tables of data, for the test mode; migrations, the leader's lock and the publisher's flag stay.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    pub async fn truncate(&self) -> Result<(), StoreError> {
+        sqlx::query(
+            "TRUNCATE arena_data, arena_data_id_translation, arena_data_hist_id_translation, deltaker, gjennomforing, \
+             outbox, quarantine",
+        )
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(during("emptying the tables"))
+    }
+}

@@ -1,0 +1,72 @@
+//! The inbox: lock, read again, decide, write, in one transaction.
+
+use chassis::failpoints;
+use chrono::NaiveDateTime;
+use domain::{
+    arena_acl::{Change, Held, IngestStatus, Table},
+    delivery::Settlement,
+};
+use uuid::Uuid;
+
+use super::{Postgres, errors::during, locks, read, write};
+use crate::inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write};
+
+impl Inbox for Postgres {
+    async fn read(&self, changes: &[&Change]) -> Result<Held, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(during("reading what is held"))?;
+        read::held(&mut connection, changes).await
+    }
+
+    async fn apply<D>(
+        &self,
+        items: &[Item],
+        now: NaiveDateTime,
+        decide: D,
+    ) -> Result<Vec<Option<Settlement>>, StoreError>
+    where
+        D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
+    {
+        let changes: Vec<&Change> = items.iter().map(|item| &item.change).collect();
+        // each statement must see what was committed while an earlier one waited for its lock
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        let mut transaction = self.pool.begin_with(begin).await.map_err(during("beginning a transaction"))?;
+        locks::take(&mut transaction, &changes).await.map_err(during("locking"))?;
+        let held = read::held(&mut transaction, &changes).await?;
+        let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
+        let decided = items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();
+        let batch = write::Batch::new(decided, now);
+        batch.write(&mut transaction).await?;
+        failpoints::hit("arena-acl.apply.before-commit");
+        transaction.commit().await.map_err(during("committing"))?;
+        failpoints::hit("arena-acl.apply.after-commit");
+        if batch.has_messages() {
+            self.added.notify_one();
+        }
+        Ok(writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect())
+    }
+
+    async fn page(
+        &self,
+        table: Table,
+        status: IngestStatus,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<StoredChange>, StoreError> {
+        self.page_of(table, status, cursor, limit).await
+    }
+
+    async fn translation(&self, amt_id: Uuid) -> Result<Translation, StoreError> {
+        let found: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT arena_id, NULL FROM arena_data_id_translation WHERE amt_id = $1 \
+             UNION ALL \
+             SELECT NULL, arena_hist_id FROM arena_data_hist_id_translation WHERE amt_id = $1 \
+             LIMIT 1", // the first of the two that has it
+        )
+        .bind(amt_id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(during("reading a translation"))?;
+        let (arena_id, arena_hist_id) = found.unwrap_or_default();
+        Ok(Translation { arena_id, arena_hist_id })
+    }
+}

@@ -1,0 +1,65 @@
+//! The way to the database: its settings, the pool, and a connection that stands alone.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use chassis::settings::{Slot, Table};
+use secrecy::ExposeSecret as _;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::jdbc::{self, JdbcError};
+
+/// How long a statement may take.
+const STATEMENT_TIMEOUT: &str = "15s";
+/// How long a transaction may stand still: a frozen process must not keep its locks.
+const STANDSTILL_TIMEOUT: &str = "10s";
+/// How long a connection of the pool is waited for.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the database is and how it is used.
+#[derive(Clone)]
+pub struct Settings {
+    /// The connection; its `Debug` would print the password, so these settings have none.
+    pub(super) address: PgConnectOptions,
+    /// Connections in the pool, beside the one that holds the right to send.
+    pub(super) pool_size: u32,
+    /// For how many days a published message is kept, without its payload.
+    pub(super) retention_days: i32,
+}
+
+impl Settings {
+    /// `DB_JDBC_URL`, `DB_POOL_SIZE`, `OUTBOX_RETENTION_DAYS`.
+    #[expect(clippy::expect_used, reason = "the group is built only where its rule holds")]
+    pub fn declare(table: &mut Table) -> Slot<Self> {
+        let url = table.secret("DB_JDBC_URL", "PostgreSQL as a JDBC URL, with user and password").required();
+        let pool_size = table.value("DB_POOL_SIZE", "connections to the database, beside the publisher's").or("4");
+        let retention_days =
+            table.value("OUTBOX_RETENTION_DAYS", "days for which a published message is kept, without payload").or("7");
+        let address = url.get().map(|url| jdbc::read(url.expose_secret()));
+        let problem = address.as_ref().and_then(|address| address.as_ref().err());
+        table.rule(address.as_ref(), Result::is_ok, problem.map_or("", JdbcError::text));
+        table.all(|ok| {
+            let pool_size: NonZeroU32 = ok.take(pool_size);
+            let retention_days: u16 = ok.take(retention_days);
+            let address = address.and_then(Result::ok).expect("an address that the rule above let through");
+            Self { address, pool_size: pool_size.get(), retention_days: retention_days.into() }
+        })
+    }
+
+    /// A connection of the pool, made when it is needed.
+    pub(super) fn pool(&self) -> PgPool {
+        let address = self.options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("idle_in_transaction_session_timeout", STANDSTILL_TIMEOUT),
+        ]);
+        PgPoolOptions::new().max_connections(self.pool_size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
+    }
+
+    /// The address with settings of the session.
+    pub(super) fn options<const N: usize>(&self, session: [(&str, &str); N]) -> PgConnectOptions {
+        // notices may quote what they are about
+        self.address.clone().options([("client_min_messages", "warning")]).options(session)
+    }
+}

@@ -1,0 +1,75 @@
+//! The right to send (architecture section 8.7): a lock on a connection of its own, and a flag that says how the last holder ended.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{connection::Settings, errors::during, locks};
+use crate::inbox::{StoreError, Turn};
+
+/// After this silence the server ends the session, and with it the lock of a holder that froze. Longer than a window of deliveries takes,
+/// during which a holder may not ask.
+const SILENCE: &str = "10s";
+/// How long messages of a holder that did not end cleanly may still be under way: the producer's `message.timeout.ms`.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+/// How often one that waits asks again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The right to send. Dropped, it is given back, and the next holder waits until nothing of this one can be under way.
+#[derive(Debug)]
+pub struct PublisherTurn {
+    connection: PgConnection,
+    lost: bool,
+}
+
+impl PublisherTurn {
+    pub(super) async fn wait(settings: &Settings) -> Result<Self, StoreError> {
+        let failed = during("waiting for the right to send");
+        let options = settings.options([("statement_timeout", "15s"), ("idle_session_timeout", SILENCE)]);
+        let mut connection = PgConnection::connect_with(&options).await.map_err(&failed)?;
+        while !sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
+            .bind(locks::PUBLISHER)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(&failed)?
+        {
+            sleep(ASK_AGAIN).await;
+        }
+        let clean: bool =
+            sqlx::query_scalar("SELECT clean FROM publisher").fetch_one(&mut connection).await.map_err(&failed)?;
+        if !clean {
+            let over = Instant::now() + UNDER_WAY;
+            while Instant::now() < over {
+                sleep(ASK_AGAIN).await;
+                connection.ping().await.map_err(&failed)?; // the session must not fall silent
+            }
+        }
+        sqlx::query("UPDATE publisher SET clean = false WHERE clean")
+            .execute(&mut connection)
+            .await
+            .map_err(&failed)?;
+        Ok(Self { connection, lost: false })
+    }
+}
+
+impl Turn for PublisherTurn {
+    async fn holds(&mut self) -> bool {
+        // the lock lives as long as its session, so a session that answers has it
+        if !self.lost {
+            self.lost = !matches!(timeout(ANSWER, self.connection.ping()).await, Ok(Ok(())));
+        }
+        !self.lost
+    }
+
+    async fn end(mut self) -> Result<(), StoreError> {
+        let failed = during("giving back the right to send");
+        if self.lost {
+            return Err(failed(sqlx::Error::WorkerCrashed));
+        }
+        sqlx::query("UPDATE publisher SET clean = true").execute(&mut self.connection).await.map_err(&failed)?;
+        self.connection.close().await.map_err(failed)
+    }
+}

@@ -1,0 +1,42 @@
+//! What a decided batch writes: one statement per table, in key order, and only where something changes.
+
+mod changes;
+mod courses;
+mod messages;
+mod participants;
+
+use chrono::NaiveDateTime;
+use sqlx::PgConnection;
+
+use crate::inbox::{Item, StoreError, Write};
+
+pub(super) use self::messages::{NewRow, insert as insert_messages};
+
+/// A batch after its decisions; what `decide` left alone is not in it.
+pub(super) struct Batch<'b> {
+    decided: Vec<(&'b Item, &'b Write)>,
+    now: NaiveDateTime,
+}
+
+impl<'b> Batch<'b> {
+    pub(super) fn new(decided: Vec<(&'b Item, &'b Write)>, now: NaiveDateTime) -> Self {
+        Self { decided, now }
+    }
+
+    /// Whether the batch puts anything into the outbox.
+    pub(super) fn has_messages(&self) -> bool {
+        self.decided.iter().any(|(_, write)| write.message.is_some())
+    }
+
+    /// Writes all of it. A course comes before what it releases, a change before the message that names its row.
+    pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        self.upsert_courses(connection).await?;
+        self.name_courses(connection).await?;
+        self.release(connection).await?;
+        self.upsert_changes(connection).await?;
+        self.insert_ids(connection).await?;
+        self.keep_participants(connection).await?;
+        self.misregister_participants(connection).await?;
+        self.insert_messages(connection).await
+    }
+}

@@ -1,0 +1,69 @@
+//! The rows of the changes themselves (3.1).
+
+use chrono::NaiveDateTime;
+use domain::arena_acl::{IngestStatus, Mark, RowWrite};
+use sqlx::PgConnection;
+
+use super::Batch;
+use crate::{
+    inbox::{Item, StoreError},
+    postgres::errors::during,
+};
+
+impl Batch<'_> {
+    /// A change that is stored keeps its images, its Arena id, its time and its arrival; status, note and what its mark says change.
+    pub(super) async fn upsert_changes(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let mut rows: Vec<(&Item, &RowWrite)> =
+            self.decided.iter().filter_map(|(item, write)| Some((*item, write.effect.row.as_ref()?))).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.sort_by_key(|(item, _)| unique_key(item));
+        sqlx::query(
+            "INSERT INTO arena_data AS row (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, \
+                 ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note) \
+             SELECT arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, \
+                 CASE WHEN NOT attempted THEN $11 END, attempted::integer, CASE WHEN attempted THEN $11 END, \
+                 before::jsonb, after::jsonb, note \
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamp[], $6::text[], $7::boolean[], \
+                 $8::text[], $9::text[], $10::text[]) \
+                 AS new (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, \
+                     attempted, before, after, note) \
+             ON CONFLICT (arena_table_name, operation_type, operation_pos) DO UPDATE SET \
+                 ingest_status = excluded.ingest_status, \
+                 ingested_timestamp = coalesce(excluded.ingested_timestamp, row.ingested_timestamp), \
+                 ingest_attempts = row.ingest_attempts + excluded.ingest_attempts, \
+                 last_attempted = coalesce(excluded.last_attempted, row.last_attempted), \
+                 before = CASE WHEN excluded.ingest_status <> 'IGNORED' THEN row.before END, \
+                 after = CASE WHEN excluded.ingest_status <> 'IGNORED' THEN row.after END, \
+                 note = excluded.note \
+             WHERE excluded.ingest_attempts > 0 OR (row.ingest_status, row.ingested_timestamp, row.note) IS DISTINCT FROM \
+                 (excluded.ingest_status, excluded.ingested_timestamp, excluded.note)",
+        )
+        .bind(rows.iter().map(|(item, _)| item.change.table.name()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, _)| item.change.arena_id.to_string()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, _)| item.change.operation.name()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, _)| item.change.position.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, _)| item.change.timestamp).collect::<Vec<NaiveDateTime>>())
+        .bind(rows.iter().map(|(_, row)| row.status.name()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, row)| row.mark == Mark::Attempted).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, row)| image(item.before.as_deref(), row)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(item, row)| image(item.after.as_deref(), row)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, row)| row.note.as_deref()).collect::<Vec<_>>())
+        .bind(self.now)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(during("writing changes"))
+    }
+}
+
+/// What makes a stored change unique (3.1), in the order in which rows are written.
+pub(super) fn unique_key(item: &Item) -> (&'static str, &'static str, &str) {
+    (item.change.table.name(), item.change.operation.name(), item.change.position.as_str())
+}
+
+/// What is not wanted is stored without its images: they may hold what we have no right to keep (6.4).
+fn image<'i>(image: Option<&'i str>, row: &RowWrite) -> Option<&'i str> {
+    image.filter(|_| row.status != IngestStatus::Ignored)
+}

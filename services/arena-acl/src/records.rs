@@ -1,0 +1,253 @@
+//! The use case: a batch of changes meets the rules and becomes durable.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    num::NonZeroU32,
+    sync::Arc,
+};
+
+use chassis::clock::Clock;
+use chrono::NaiveDateTime;
+use domain::{
+    arena_acl::{
+        Answers, Change, Decision, Failure, Held, IngestStatus, Lock, Moment, Pass, Publication, Question, Topic,
+        decide, failed,
+    },
+    delivery::{Class, Settlement},
+};
+use uuid::Uuid;
+
+use crate::{
+    OSLO,
+    inbox::{Inbox, Item, NewMessage, StoreError, Write},
+    neighbours::Neighbours,
+    wire,
+};
+
+/// How many locks one transaction takes at most: the database has one table of locks for all (architecture 8.4).
+const MAX_LOCKS: usize = 500;
+
+/// Settings of the rules.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Failed attempts before a row is FAILED; inclusive.
+    pub max_attempts: NonZeroU32,
+    /// Failed attempts that a delete waits for its history row.
+    pub delete_wait: u32,
+    /// Whether HANDLED records that come again are handled again.
+    pub reprocess: bool,
+    /// The name of the topic for group measures.
+    pub group_topic: Arc<str>,
+    /// The name of the topic for single-place measures.
+    pub single_place_topic: Arc<str>,
+}
+
+/// Handles changes, from wherever they come.
+pub struct Records<I> {
+    inbox: Arc<I>,
+    neighbours: Neighbours,
+    clock: Clock,
+    rules: Rules,
+}
+
+impl<I: Inbox> Records<I> {
+    /// A handler over a store and the neighbours.
+    pub fn new(inbox: Arc<I>, neighbours: Neighbours, clock: Clock, rules: Rules) -> Self {
+        Self { inbox, neighbours, clock, rules }
+    }
+
+    /// Makes `items` durable and says how each ended, in order. No two items share an exclusive lock.
+    ///
+    /// `None` is a row that a job leaves as it was: it has changed since the job chose it, or what third parties were
+    /// asked no longer fits. Course changes go first and never share a transaction with others. A refused batch is
+    /// repeated one by one; an item refused alone is stored with that failure (class *other*).
+    ///
+    /// # Errors
+    /// In the place of each item that could not be stored: an outage, or a row that the store refuses whatever it says.
+    pub async fn handle(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
+        let mut ended: Vec<Option<Result<Option<Settlement>, StoreError>>> = items.iter().map(|_| None).collect();
+        for chunk in chunks(items) {
+            let batch: Vec<Item> = chunk.iter().filter_map(|place| items.get(*place).cloned()).collect();
+            for (place, result) in chunk.into_iter().zip(self.handle_chunk(&batch, pass).await) {
+                if let Some(slot) = ended.get_mut(place) {
+                    *slot = Some(result);
+                }
+            }
+        }
+        // every place is in exactly one chunk
+        ended.into_iter().flatten().collect()
+    }
+
+    async fn handle_chunk(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
+        let batch = self.batch(items, pass);
+        let error = match self.ask_and_apply(&batch).await {
+            Ok(ended) => return ended.into_iter().map(Ok).collect(),
+            Err(error) => error,
+        };
+        if error.outage || error.class == Class::Fatal {
+            return items.iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut ended = Vec::with_capacity(items.len());
+        for item in items {
+            ended.push(self.handle_alone(item, pass).await);
+        }
+        ended
+    }
+
+    async fn handle_alone(&self, item: &Item, pass: Pass) -> Result<Option<Settlement>, StoreError> {
+        let batch = self.batch(std::slice::from_ref(item), pass);
+        match self.ask_and_apply(&batch).await {
+            Ok(ended) => Ok(ended.into_iter().next().flatten()),
+            Err(error) if error.outage || !matches!(error.class, Class::Permanent(_)) => Err(error),
+            Err(error) => self.fail(item, pass, Failure::other(format!("the store refused it: {error}"))).await,
+        }
+    }
+
+    /// Stores `item` with a failure that lies outside the rules: a refused write, a panic.
+    ///
+    /// # Errors
+    /// As the store says; a permanent one means that the row cannot be stored at all.
+    pub async fn fail(&self, item: &Item, pass: Pass, failure: Failure) -> Result<Option<Settlement>, StoreError> {
+        let batch = self.batch(std::slice::from_ref(item), pass);
+        let ended = self
+            .inbox
+            .apply(&batch.items, batch.now, |item, held| {
+                let moment = batch.moment(&item.change)?;
+                chosen(&item.change, held, pass)
+                    .then(|| Write { effect: failed(&item.change, held, failure.clone(), moment), message: None })
+            })
+            .await?;
+        Ok(ended.into_iter().next().flatten())
+    }
+
+    async fn ask_and_apply(&self, batch: &Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
+        let answers = self.ask(batch).await?;
+        self.inbox.apply(&batch.items, batch.now, |item, held| self.write(batch, item, held, &answers)).await
+    }
+
+    /// What third parties know of the batch, asked concurrently and outside any transaction, until the rules have no
+    /// further question.
+    async fn ask(&self, batch: &Batch) -> Result<Answers, StoreError> {
+        let changes: Vec<&Change> = batch.items.iter().map(|item| &item.change).collect();
+        let held = self.inbox.read(&changes).await?;
+        let mut answers = Answers::default();
+        loop {
+            let questions: BTreeSet<Question> = changes
+                .iter()
+                .filter_map(|change| match decide(change, &held, &answers, batch.moment(change)?) {
+                    Decision::Ask(question) => Some(question),
+                    Decision::Do(_) => None,
+                })
+                .collect();
+            if questions.is_empty() {
+                return Ok(answers);
+            }
+            self.neighbours.answer(questions, &mut answers).await;
+        }
+    }
+
+    fn write(&self, batch: &Batch, item: &Item, held: &Held, answers: &Answers) -> Option<Write> {
+        let change = &item.change;
+        let moment = batch.moment(change)?;
+        if !chosen(change, held, batch.pass) {
+            return None;
+        }
+        let effect = match decide(change, held, answers, moment) {
+            Decision::Do(effect) => *effect,
+            Decision::Ask(_) if batch.pass != Pass::Live => return None,
+            Decision::Ask(_) => failed(change, held, Failure::missing("what it depends on changed meanwhile"), moment),
+        };
+        let message = effect.publication.as_ref().map(|publication| self.render(publication));
+        Some(Write { effect, message })
+    }
+
+    fn render(&self, publication: &Publication) -> NewMessage {
+        let (topic, transaction_id) = match publication.topic {
+            Topic::Group => (&self.rules.group_topic, Some(publication.transaction)),
+            Topic::SinglePlace => (&self.rules.single_place_topic, None),
+        };
+        NewMessage {
+            topic: topic.clone(),
+            key: publication.participant.id.to_string(),
+            payload: Some(wire::message::render(publication)),
+            transaction_id,
+        }
+    }
+
+    fn batch(&self, items: &[Item], pass: Pass) -> Batch {
+        let now = self.clock.local(OSLO);
+        let moments = items.iter().map(|item| (place(&item.change), self.moment(now, pass))).collect();
+        Batch { items: items.to_vec(), moments, now, pass }
+    }
+
+    fn moment(&self, now: NaiveDateTime, pass: Pass) -> Moment {
+        Moment {
+            pass,
+            now,
+            amt_id: Uuid::new_v4(),
+            transaction: Uuid::new_v4(),
+            max_attempts: self.rules.max_attempts.get(),
+            delete_wait: self.rules.delete_wait,
+            reprocess: self.rules.reprocess,
+        }
+    }
+}
+
+/// Items that are handled together, each with its moment.
+struct Batch {
+    items: Vec<Item>,
+    moments: HashMap<Lock, Moment>,
+    now: NaiveDateTime,
+    pass: Pass,
+}
+
+impl Batch {
+    fn moment(&self, change: &Change) -> Option<&Moment> {
+        self.moments.get(&place(change))
+    }
+}
+
+/// What is its own for each item of a batch: the lock of its object.
+fn place(change: &Change) -> Lock {
+    use domain::arena_acl::Table;
+    match change.table {
+        Table::Courses => Lock::Course(change.arena_id),
+        Table::Participants => Lock::Participant(change.arena_id),
+        Table::History => Lock::History(change.arena_id),
+    }
+}
+
+/// Whether the row is still in the status by which a job chose it; live records are always chosen.
+fn chosen(change: &Change, held: &Held, pass: Pass) -> bool {
+    let status = || held.row(change.table, change.arena_id, change.operation, &change.position).map(|row| row.status);
+    match pass {
+        Pass::Live => true,
+        Pass::Retry => status() == Some(IngestStatus::Retry),
+        Pass::Failed => status() == Some(IngestStatus::Failed),
+    }
+}
+
+/// The places of `items` in groups for one transaction each: courses first, at most [`MAX_LOCKS`] locks in a group.
+fn chunks(items: &[Item]) -> Vec<Vec<usize>> {
+    use domain::arena_acl::Table;
+    let mut chunks = Vec::new();
+    for courses in [true, false] {
+        let mut chunk = Vec::new();
+        let mut locks = 0;
+        for (place, item) in
+            items.iter().enumerate().filter(|(_, item)| (item.change.table == Table::Courses) == courses)
+        {
+            let more = item.change.locks().len();
+            if locks + more > MAX_LOCKS {
+                chunks.push(std::mem::take(&mut chunk));
+                locks = 0;
+            }
+            locks += more;
+            chunk.push(place);
+        }
+        if !chunk.is_empty() {
+            chunks.push(chunk);
+        }
+    }
+    chunks
+}

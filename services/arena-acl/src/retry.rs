@@ -1,0 +1,146 @@
+//! The jobs that handle stored changes again (docs/spec/arena-acl.md 6.2).
+
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+
+use domain::{
+    arena_acl::{IngestStatus, Lock, Pass, Table},
+    delivery::{Outcome, Settlement},
+};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tracing::{error, warn};
+
+use crate::{
+    inbox::{Cursor, Inbox, Item, StoreError},
+    records::Records,
+    wire,
+};
+
+/// What one run did, in rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Looked at.
+    pub seen: u64,
+    /// Done: HANDLED.
+    pub handled: u64,
+    /// Still waiting for something: RETRY or WAITING.
+    pub waiting: u64,
+    /// Ended in INVALID or FAILED.
+    pub dead: u64,
+    /// Not ours: IGNORED or EXTERNAL_SOURCE.
+    pub ignored: u64,
+    /// Left as they were: changed by another process meanwhile, or not writable.
+    pub left: u64,
+}
+
+/// Why a run did not happen or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// A run never overlaps itself.
+    #[error("the job is running already")]
+    Running,
+    /// The store failed; what was done stays.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// The retry job. A clone is the same job.
+pub struct Retry<I> {
+    inbox: Arc<I>,
+    records: Arc<Records<I>>,
+    running: Arc<Mutex<()>>,
+}
+
+impl<I> Clone for Retry<I> {
+    fn clone(&self) -> Self {
+        Self { inbox: self.inbox.clone(), records: self.records.clone(), running: self.running.clone() }
+    }
+}
+
+impl<I: Inbox> Retry<I> {
+    /// The job over a store.
+    pub fn new(inbox: Arc<I>, records: Arc<Records<I>>) -> Self {
+        Self { inbox, records, running: Arc::default() }
+    }
+
+    /// Handles every row in RETRY once, courses first, then participants, then history rows; inside a table by
+    /// position. Pages of `batch_size` rows bound the memory. Another run may follow at any time.
+    ///
+    /// # Errors
+    /// When a run is under way in this process, or the store fails.
+    pub async fn run(&self, batch_size: NonZeroU32) -> Result<Counts, RetryError> {
+        let _running = self.running.try_lock().map_err(|_busy| RetryError::Running)?;
+        let mut counts = Counts::default();
+        for table in Table::ALL {
+            let mut cursor = None;
+            loop {
+                let page = self.inbox.page(table, IngestStatus::Retry, cursor.as_ref(), batch_size.get()).await?;
+                let Some(last) = page.last() else { break };
+                cursor = Some(Cursor { position: last.position.clone(), id: last.id });
+                let items: Vec<Item> = page.iter().map(wire::stored).collect();
+                for wave in waves(items) {
+                    self.handle(&wave, &mut counts).await?;
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Whether a run is under way in this process.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.try_lock().is_err()
+    }
+
+    async fn handle(&self, wave: &[Item], counts: &mut Counts) -> Result<(), StoreError> {
+        for (item, ended) in wave.iter().zip(self.records.handle(wave, Pass::Retry).await) {
+            counts.seen += 1;
+            let change = &item.change;
+            match ended {
+                Ok(None) => counts.left += 1,
+                Ok(Some(Settlement::Done(Outcome::Applied))) => counts.handled += 1,
+                Ok(Some(Settlement::Done(Outcome::Ignored("superseded")))) => counts.handled += 1,
+                Ok(Some(Settlement::Done(Outcome::Ignored(_)))) => counts.ignored += 1,
+                Ok(Some(Settlement::Done(Outcome::Waiting(_)) | Settlement::Again { .. })) => counts.waiting += 1,
+                Ok(Some(Settlement::DeadLettered(reason))) => {
+                    error!(
+                        table = change.table.name(),
+                        arena.id = change.arena_id,
+                        reason,
+                        "a stored change was given up"
+                    );
+                    counts.dead += 1;
+                }
+                Err(error) if error.outage => return Err(error),
+                Err(error) => {
+                    warn!(table = change.table.name(), arena.id = change.arena_id, %error, "a stored change was left");
+                    counts.left += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `items` in runs of which none has an object twice, in order: a chain of messages of one participant drains in one
+/// run, each link in a transaction after the one before it.
+fn waves(items: Vec<Item>) -> Vec<Vec<Item>> {
+    let mut waves: Vec<Vec<Item>> = Vec::new();
+    let mut depth: HashMap<Lock, usize> = HashMap::new();
+    for item in items {
+        let own: Vec<Lock> =
+            item.change.locks().into_iter().filter(|lock| !matches!(lock, Lock::CourseShared(_))).collect();
+        // one wave after the last that has any of its objects
+        let place = own.iter().filter_map(|lock| depth.get(lock).map(|wave| wave + 1)).max().unwrap_or(0);
+        for lock in &own {
+            depth.insert(*lock, place);
+        }
+        if place == waves.len() {
+            waves.push(Vec::new());
+        }
+        if let Some(wave) = waves.get_mut(place) {
+            wave.push(item);
+        }
+    }
+    waves
+}

@@ -1,0 +1,221 @@
+//! The service put together, whatever stands behind its ports: real servers, or memory.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use chassis::{
+    backoff::{self, Jitter},
+    clock::Clock,
+    dead_letters::DeadLetters,
+    dependency::Dependency,
+    metrics::Metrics,
+    parts::{Part, Parts},
+};
+use domain::delivery::Class;
+use kafka::{ConsumeError, Limits, Progress, Publish, Source};
+use tokio::{sync::OnceCell, time::sleep};
+use tracing::warn;
+
+use crate::{
+    auth::Auth,
+    http::{self, Api},
+    inbox::{Inbox, Outbox, StoreError},
+    kafka::{Consumer, Fatal},
+    neighbours::Neighbours,
+    publisher::{PublishError, publish},
+    records::{Records, Rules},
+    retry::Retry,
+    settings::{Handling, Redelivery, Topics},
+    test_mode,
+};
+
+/// What a store must be for this service.
+pub trait Store: Inbox + Outbox + DeadLetters {
+    /// Brings the schema up to date. Twice, also at once, is the same as once.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn migrate(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What the service is made of.
+pub struct Wiring<S> {
+    /// The store.
+    pub store: Arc<S>,
+    /// Third parties.
+    pub neighbours: Neighbours,
+    /// Who checks tokens.
+    pub auth: Arc<Auth>,
+    /// The time of day.
+    pub clock: Clock,
+    /// Counted into.
+    pub metrics: Metrics,
+    /// How messages are handled.
+    pub handling: Handling,
+    /// Names of the topics.
+    pub topics: Topics,
+    /// Bounds of the consuming loop.
+    pub limits: Limits,
+    /// Whether the schema is brought up to date at start.
+    pub migrate: bool,
+}
+
+/// The service, before and while it runs.
+pub struct Service<S> {
+    store: Arc<S>,
+    dependency: Dependency,
+    records: Arc<Records<S>>,
+    retry: Retry<S>,
+    progress: Progress,
+    auth: Arc<Auth>,
+    clock: Clock,
+    metrics: Metrics,
+    handling: Handling,
+    limits: Limits,
+    /// Done once, waited for by every part that needs the schema.
+    schema: OnceCell<()>,
+    migrate: bool,
+}
+
+/// Why a part ended though nobody stopped it.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The schema could not be brought up to date, and waiting will not help.
+    #[error("migration failed")]
+    Schema(#[source] StoreError),
+    /// The consuming loop.
+    #[error("consuming failed")]
+    Consume(#[from] ConsumeError<Fatal>),
+    /// The publisher.
+    #[error("publishing failed")]
+    Publish(#[from] PublishError),
+}
+
+impl<S: Store> Service<S> {
+    /// The service over what it is made of. Nothing runs yet.
+    pub fn new(wiring: Wiring<S>) -> Arc<Self> {
+        let Wiring { store, neighbours, auth, clock, metrics, handling, topics, limits, migrate } = wiring;
+        let rules = Rules {
+            max_attempts: handling.max_attempts,
+            delete_wait: handling.delete_wait,
+            reprocess: handling.redelivery == Redelivery::Reprocess,
+            group_topic: topics.group.into(),
+            single_place_topic: topics.single_place.into(),
+        };
+        let records = Arc::new(Records::new(store.clone(), neighbours, clock.clone(), rules));
+        let dependency = Dependency::new("store", {
+            let metrics = metrics.clone();
+            move |name, up| metrics.dependency_up(name, up)
+        });
+        Arc::new(Self {
+            retry: Retry::new(store.clone(), records.clone()),
+            limits: Limits { workers: handling.workers, ..limits },
+            store,
+            dependency,
+            records,
+            progress: Progress::default(),
+            auth,
+            clock,
+            metrics,
+            handling,
+            schema: OnceCell::new(),
+            migrate,
+        })
+    }
+
+    /// Starts the parts that move messages: the consumer of `source`, and the publisher into `producer`.
+    pub fn spawn<P: Publish, Q: Source, E>(
+        self: &Arc<Self>,
+        parts: &mut Parts,
+        drain: Duration,
+        source: impl FnOnce() -> Result<Q, E> + Send + 'static,
+        producer: P,
+    ) where
+        E: Into<ConsumeError<Fatal>> + Send + 'static,
+    {
+        let service = self.clone();
+        parts.spawn("consumer", drain, |part| async move {
+            if !service.has_schema(&part).await? {
+                return Ok(());
+            }
+            let source = source().map_err(Into::into)?;
+            service.consume(source, part).await.map_err(ServiceError::from)
+        });
+        let service = self.clone();
+        parts.spawn("publisher", drain, |part| async move {
+            if !service.has_schema(&part).await? {
+                return Ok(());
+            }
+            let Self { store, dependency, clock, .. } = &*service;
+            publish(store.clone(), producer, dependency.clone(), clock.clone(), part).await.map_err(ServiceError::from)
+        });
+    }
+
+    async fn consume<Q: Source>(&self, source: Q, part: Part) -> Result<(), ConsumeError<Fatal>> {
+        let consumer =
+            Consumer::new(self.records.clone(), self.store.clone(), self.dependency.clone(), self.clock.clone());
+        let wiring = kafka::Wiring {
+            limits: self.limits.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            store: self.dependency.clone(),
+            progress: self.progress.clone(),
+        };
+        kafka::consume(source, Arc::new(consumer), wiring, part).await
+    }
+
+    /// The routes of the service port.
+    pub fn routes(self: &Arc<Self>, in_test_mode: bool) -> Router {
+        let api = Api {
+            inbox: self.store.clone(),
+            auth: self.auth.clone(),
+            retry: self.retry.clone(),
+            retry_rows: self.handling.retry_rows,
+        };
+        let service = self.clone();
+        let internal = if in_test_mode {
+            let idle: test_mode::Idle = Arc::new(move || {
+                let service = service.clone();
+                Box::pin(async move { service.is_idle().await })
+            });
+            test_mode::routes(self.clock.clone(), idle)
+        } else {
+            Router::new()
+        };
+        http::routes(api, internal)
+    }
+
+    /// Whether all that was fetched is settled and committed, nothing waits to leave and no job runs.
+    pub async fn is_idle(&self) -> bool {
+        self.progress.is_idle()
+            && !self.retry.is_running()
+            && self.store.waiting().await.is_ok_and(|waiting| waiting == 0)
+    }
+
+    /// The retry job.
+    pub fn retry(&self) -> &Retry<S> {
+        &self.retry
+    }
+
+    /// Waits until the schema is there; `false` when the stop came first.
+    async fn has_schema(&self, part: &Part) -> Result<bool, ServiceError> {
+        if !self.migrate {
+            return Ok(true);
+        }
+        let mut jitter = Jitter::random();
+        for attempt in 1.. {
+            let error = match self.schema.get_or_try_init(|| self.store.migrate()).await {
+                Ok(()) => return Ok(true),
+                Err(error) if error.class == Class::Fatal => return Err(ServiceError::Schema(error)),
+                Err(error) => error,
+            };
+            warn!(%error, "the start waits for the database");
+            part.not_ready("waits for the database");
+            tokio::select! {
+                () = part.stopping() => break,
+                () = sleep(backoff::pause(attempt, None, &mut jitter)) => {}
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,43 @@
+//! What the ports of the store promise, for both stores.
+
+mod inbox;
+mod outbox;
+mod pages;
+
+use arena_acl::memory::Memory;
+
+use self::{inbox::*, outbox::*, pages::*};
+use crate::store::Live;
+
+testkit::contract! {
+    [
+        applying_twice_is_applying_once,
+        a_refused_item_leaves_nothing_of_its_batch,
+        what_decide_leaves_alone_stays_as_it_was,
+        a_stored_change_keeps_its_images_its_attempts_and_its_arrival,
+        a_failed_attempt_counts_and_leaves_the_time_of_ingestion,
+        ignored_changes_keep_no_images,
+        a_release_touches_only_what_waits_for_the_course,
+        a_course_keeps_its_uuid_when_its_row_changes,
+        several_participants_may_name_one_course,
+        a_participant_keeps_its_first_uuid,
+        the_last_known_row_is_replaced_and_misregistered,
+        what_is_held_is_what_was_written,
+        an_external_id_has_one_owner,
+        a_translation_prefers_the_participant,
+        pages_go_by_numeric_position_then_arrival,
+        a_page_edge_between_equal_positions_loses_nothing,
+        a_page_holds_one_table_and_one_status,
+        messages_of_a_key_are_due_one_at_a_time_in_order,
+        a_limit_counts_keys_not_messages,
+        a_message_names_the_row_that_caused_it,
+        a_published_message_loses_its_payload_and_publishing_twice_changes_nothing,
+        a_published_message_is_forgotten_after_a_week,
+        a_tombstone_is_due_without_payload,
+        added_messages_are_heard_of,
+        a_turn_can_be_given_back_and_taken_again,
+        a_dead_letter_is_kept_once_and_unchanged,
+    ]
+    memory: Memory::default();
+    #[ignore = "needs Postgres: ./dev test"] postgres(database = testkit::servers::postgres().await): Live::over(&database).await;
+}

@@ -1,0 +1,17 @@
+//! The built binary against a real Kafka and a real Postgres, with stub neighbours.
+//!
+//! The consumer group has one fixed name (docs/spec/arena-acl.md 2.11), so these tests run one after another, whatever libtest is told:
+//! two at once would be members of one group.
+#![cfg(test)]
+
+mod broker;
+#[cfg(feature = "failpoints")]
+mod crash;
+mod database;
+mod feed;
+mod metrics;
+mod neighbours;
+mod records;
+mod start;
+mod stop;
+mod world;
