@@ -5,12 +5,14 @@
 //! those of `docs/spec/arena-acl.md`. Norwegian words are explained there, in section 11.1.
 
 mod answers;
+mod backfill;
 pub mod codes;
 mod course;
 mod decide;
 mod effect;
 mod failure;
 mod held;
+mod history;
 mod participant;
 mod reason;
 mod record;
@@ -18,15 +20,16 @@ mod status;
 pub mod time;
 mod validate;
 
-pub use answers::{Answers, CourseDetails, NationalId, Question, Unanswered};
+pub use answers::{Answers, CourseDetails, NationalId, Participation, Question, Unanswered};
+pub use backfill::{Backfill, backfill};
 pub use course::is_valid as course_is_valid;
 pub use decide::{Decision, Moment, decide, failed};
 pub use effect::{
-    CourseWrite, DeltakerWrite, Effect, LastKnown, Mapping, Mark, Publication, PublishedOperation,
+    CourseWrite, DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Mark, Publication, PublishedOperation,
     PublishedParticipant, RowWrite, Topic,
 };
 pub use failure::{Failure, FailureClass, Pass};
-pub use held::{Held, HeldCourse, HeldId, HeldRow};
+pub use held::{Candidate, Held, HeldCourse, HeldId, HeldRow};
 pub use reason::{Reason, reason};
 pub use record::{
     Change, CourseId, CourseRow, IngestStatus, Lock, Operation, ParticipantId, ParticipantRow, PersonId, Position, Row,

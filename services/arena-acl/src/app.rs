@@ -1,6 +1,6 @@
 //! Wiring: the only file that names the real adapters.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use chassis::{
     admin,
@@ -17,18 +17,19 @@ use chassis::{
     settings, telemetry,
 };
 use kafka::{Group, Limits, Producer, source::SourceError};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
     auth::Auth,
     cli::{Command, Job},
     inbox::StoreError,
+    jobs::{JobError, Rerun},
     kafka::{GROUP, PRODUCER},
     neighbours::{LIMITS, Neighbours},
     postgres::Postgres,
-    retry::RetryError,
     service::{Service, Wiring},
-    settings::Settings,
+    settings::{Handling, Settings},
     standalone, terminal,
 };
 
@@ -56,9 +57,7 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             Postgres::new(&settings.database).migrate().await.map_err(exit::Error::failed)?;
             Ok(Done::All)
         }
-        Command::Job(Job::Retry { batch_size }) => {
-            retry(Settings::load()?, batch_size).await.map_err(exit::Error::failed)
-        }
+        Command::Job(job) => run_job(Settings::load()?, job).await.map_err(exit::Error::failed),
     }
 }
 
@@ -82,7 +81,7 @@ pub enum AppError {
     Parts(#[from] PartsError),
     /// A job failed.
     #[error("the job failed")]
-    Job(#[from] RetryError),
+    Job(#[from] JobError),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -94,11 +93,7 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     let service = service(&settings, metrics.clone())?;
     let producer = Producer::new(&settings.kafka, PRODUCER)?;
     let listener = TcpListener::bind(settings.listen).await?;
-    let group = Group {
-        id: GROUP.into(),
-        topics: vec![settings.topics.courses.clone(), settings.topics.participants.clone()],
-        client_id: NAME.into(),
-    };
+    let group = Group { id: GROUP.into(), topics: settings.topics.inputs(), client_id: NAME.into() };
     let mut parts = Parts::new(stop_signal());
     let health = parts.health();
     parts.spawn_last("admin", settings.drain, |part| admin::serve(settings.admin, health, metrics, part));
@@ -109,10 +104,18 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     Ok(parts.run().await?)
 }
 
-async fn retry(settings: Settings, batch_size: Option<NonZeroU32>) -> Result<Done, AppError> {
-    let rows = batch_size.unwrap_or(settings.handling.retry_rows);
-    let counts = service(&settings, Metrics::new())?.retry().run(rows).await?;
-    terminal::print_json(&counts);
+async fn run_job(settings: Settings, job: Job) -> Result<Done, AppError> {
+    let service = service(&settings, Metrics::new())?;
+    let Handling { retry_rows, failed_rows, .. } = settings.handling;
+    match job {
+        Job::Retry { batch_size } => {
+            terminal::print_json(&service.jobs().run(Rerun::Retry, batch_size.unwrap_or(retry_rows)).await?);
+        }
+        Job::Failed { batch_size } => {
+            terminal::print_json(&service.jobs().run(Rerun::Failed, batch_size.unwrap_or(failed_rows)).await?);
+        }
+        Job::Purge => terminal::print_json(&json!({ "deleted": service.jobs().purge().await? })),
+    }
     Ok(Done::All)
 }
 
@@ -129,7 +132,12 @@ fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres
     let calls = if settings.test_mode { neighbours.calls.without_caches() } else { neighbours.calls.clone() };
     Ok(Service::new(Wiring {
         store: Arc::new(Postgres::new(&settings.database)),
-        neighbours: Neighbours::new(client(&neighbours.persons), client(&neighbours.courses), &calls),
+        neighbours: Neighbours::new(
+            client(&neighbours.persons),
+            client(&neighbours.courses),
+            client(&neighbours.downstream),
+            &calls,
+        ),
         auth: Arc::new(Auth::new(transport.clone(), azure.well_known.clone(), azure.client_id.clone())),
         clock: Clock::system(),
         metrics,

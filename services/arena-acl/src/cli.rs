@@ -40,4 +40,12 @@ pub enum Job {
         #[arg(long)]
         batch_size: Option<NonZeroU32>,
     },
+    /// Handle every row in FAILED once
+    Failed {
+        /// Rows on one page
+        #[arg(long)]
+        batch_size: Option<NonZeroU32>,
+    },
+    /// Delete every row in IGNORED
+    Purge,
 }

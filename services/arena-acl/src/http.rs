@@ -1,24 +1,28 @@
 //! The service's own routes (docs/spec/arena-acl.md 7.1, 7.2); probes and metrics are on the admin listener.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+mod operators;
+
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, Query, Request, State},
+    extract::{ConnectInfo, Path, Request, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::Deserialize;
+use chassis::clock::Clock;
 use serde_json::json;
-use tracing::{error, info};
+use tracing::error;
 use uuid::Uuid;
 
 use crate::{
     auth::Auth,
-    inbox::{Inbox, StoreError, Translation},
-    retry::{Counts, Retry, RetryError},
+    inbox::{Inbox, Outbox, StoreError, Translation},
+    jobs::Jobs,
+    operations::Operations,
+    settings::Handling,
 };
 
 /// What the routes work on.
@@ -27,21 +31,42 @@ pub struct Api<I> {
     pub inbox: Arc<I>,
     /// Who checks the tokens of the public routes.
     pub auth: Arc<Auth>,
-    /// The retry job.
-    pub retry: Retry<I>,
-    /// How many rows a page of a retry run has when the caller does not say.
-    pub retry_rows: NonZeroU32,
+    /// The jobs.
+    pub jobs: Jobs<I>,
+    /// How many rows a page of a job has when the caller does not say.
+    pub handling: Handling,
+    /// Where tombstones go.
+    pub single_place_topic: Arc<str>,
+    /// The time of day.
+    pub clock: Clock,
+    /// Whether what takes long is answered before it is done.
+    pub background: Background,
+}
+
+/// Whether what takes long is answered before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// At once; how it ended is logged.
+    Yes,
+    /// When it is done, with what it did: in test mode.
+    No,
 }
 
 /// Every route of the service port. `internal` is added below `/internal`, behind the same loopback check.
-pub fn routes<I: Inbox>(api: Api<I>, internal: Router) -> Router {
+pub fn routes<I: Inbox + Outbox + Operations>(api: Api<I>, internal: Router) -> Router {
     let api = Arc::new(api);
     let public = Router::new()
         .route("/translation/{id}", get(translation::<I>))
         .route("/v2/translation/{id}", get(translation_v2::<I>))
         .layer(middleware::from_fn_with_state(api.clone(), authorised::<I>))
         .with_state(api.clone());
-    let operators = Router::new().route("/api/jobs/retry", post(run_retry::<I>)).with_state(api);
+    let operators = Router::new()
+        .route("/api/jobs/{job}", post(operators::run_job::<I>))
+        .route("/api/requeue-latest", post(operators::requeue_latest::<I>))
+        .route("/api/check-latest", get(operators::check_latest::<I>).post(operators::mend_latest::<I>))
+        .route("/api/relast-deltakere/{tiltakskode}", post(operators::relast::<I>))
+        .route("/api/tombstone-enkeltplass-deltaker", post(operators::tombstone::<I>))
+        .with_state(api);
     Router::new()
         .nest("/api", public)
         .nest("/internal", operators.merge(internal).fallback(not_found).layer(middleware::from_fn(from_loopback)))
@@ -85,23 +110,6 @@ async fn find<I: Inbox>(api: &Api<I>, id: &str) -> Result<Translation, Refusal> 
     let id = id.parse::<Uuid>().ok().filter(|_| id.len() == 36);
     let id = id.ok_or(Refusal(StatusCode::BAD_REQUEST, "the id is not a UUID"))?;
     Ok(api.inbox.translation(id).await?)
-}
-
-#[derive(Deserialize)]
-struct RunRetry {
-    batch_size: Option<NonZeroU32>,
-}
-
-async fn run_retry<I: Inbox>(
-    State(api): State<Arc<Api<I>>>,
-    Query(asked): Query<RunRetry>,
-) -> Result<Json<Counts>, Refusal> {
-    info!(job = "retry", "started over HTTP");
-    match api.retry.run(asked.batch_size.unwrap_or(api.retry_rows)).await {
-        Ok(counts) => Ok(Json(counts)),
-        Err(RetryError::Running) => Err(Refusal(StatusCode::CONFLICT, "the job is running")),
-        Err(RetryError::Store(error)) => Err(error.into()),
-    }
 }
 
 async fn not_found() -> Refusal {

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use chrono::NaiveDateTime;
 use domain::{
-    arena_acl::{Change, Effect, Held, IngestStatus, Operation, Position, Row, Table},
+    arena_acl::{Change, CourseId, Effect, Held, IngestStatus, Lock, Operation, PersonId, Position, Row, Table},
     delivery::{Class, Settlement},
 };
 use uuid::{Uuid, fmt::Hyphenated};
@@ -18,6 +18,15 @@ pub struct Item {
     pub before: Option<Arc<str>>,
     /// The row after.
     pub after: Option<Arc<str>>,
+    /// Locks to take beside [`Change::locks`]: a history row may publish under the key of the participant it matches.
+    pub also: Vec<Lock>,
+}
+
+impl Item {
+    /// Every lock of the item.
+    pub fn locks(&self) -> impl Iterator<Item = Lock> + '_ {
+        self.change.locks().into_iter().chain(self.also.iter().copied())
+    }
 }
 
 /// What is written for one item: its effect, and the message of it as it will leave.
@@ -118,7 +127,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// Makes `items` durable as `decide` says, all or none, and says how each ended, in order; `None` where `decide`
     /// left the item as it was. Twice is the same as once, as far as `decide` makes it so.
     ///
-    /// `decide` sees what is held after every other process was locked out of the items' [`Change::locks`]. Course
+    /// `decide` sees what is held after every other process was locked out of the items' [locks](Item::locks). Course
     /// changes never share a call with others, no lock is asked for twice in conflicting kinds, and there are at most
     /// 500 locks. `now` is wall clock of Europe/Oslo.
     ///
@@ -208,6 +217,14 @@ pub trait Turn: Send + 'static {
     /// # Errors
     /// As [`StoreError`] says; the next holder then waits as if this one had died.
     fn end(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The person and course of a history change: the pair by which its participation is looked for (4.10).
+pub(crate) fn person_on_course(change: &Change) -> Option<(PersonId, CourseId)> {
+    match &change.row {
+        Row::Participant(row) if change.table == Table::History => Some((PersonId(row.person?), CourseId(row.course))),
+        _ => None,
+    }
 }
 
 /// The UUID that another system gave the participant of `change`; shortened forms are malformed (11.2).

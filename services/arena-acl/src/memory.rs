@@ -2,6 +2,7 @@
 
 mod held;
 mod image;
+mod operations;
 mod outbox;
 mod state;
 mod write;

@@ -1,5 +1,5 @@
 //! Third parties that know what Arena does not say: who a person is, and which course a number means
-//! (docs/spec/arena-acl.md 8.1 and 8.2).
+//! (docs/spec/arena-acl.md section 8).
 //!
 //! A call is made once; the retry job is the repetition. An answer is remembered briefly, a failure and a 404 never.
 
@@ -15,7 +15,7 @@ use chassis::{
     exit::causes,
     http::{CallError, Client, transport::Limits},
 };
-use domain::arena_acl::{Answers, CourseDetails, CourseId, NationalId, PersonId, Question, Unanswered};
+use domain::arena_acl::{Answers, CourseDetails, CourseId, NationalId, Participation, PersonId, Question, Unanswered};
 use futures::future;
 use http::{HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
@@ -41,6 +41,7 @@ const CONSUMER: HeaderValue = HeaderValue::from_static("amt-arena-acl");
 pub struct Neighbours {
     persons: Client,
     courses: Client,
+    downstream: Client,
     /// How many calls may be under way at once.
     calls: Arc<Semaphore>,
     national_ids: Recent<PersonId, NationalId>,
@@ -49,11 +50,12 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// `persons` is amt-arena-ords-proxy, `courses` mulighetsrommet-api, both with their tokens.
-    pub fn new(persons: Client, courses: Client, settings: &settings::Calls) -> Self {
+    /// `persons` is amt-arena-ords-proxy, `courses` mulighetsrommet-api, `downstream` amt-tiltak, all with their tokens.
+    pub fn new(persons: Client, courses: Client, downstream: Client, settings: &settings::Calls) -> Self {
         Self {
             persons,
             courses,
+            downstream,
             calls: Arc::new(Semaphore::new(settings.at_once.get())),
             national_ids: Recent::new(settings.person_cache),
             course_uuids: Recent::new(settings.course_cache),
@@ -63,7 +65,7 @@ impl Neighbours {
 
     /// Asks all of `questions` concurrently and puts what came back into `answers`. Only reads: twice is the same as once.
     pub async fn answer(&self, questions: BTreeSet<Question>, answers: &mut Answers) {
-        let (mut persons, mut courses, mut details) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut persons, mut courses, mut details, mut known) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for question in questions {
             match question {
                 Question::NationalId(person) => persons.push(async move { (person, self.national_id(person).await) }),
@@ -71,10 +73,23 @@ impl Neighbours {
                 Question::CourseDetails(course) => {
                     details.push(async move { (course, self.course_details(course).await) })
                 }
+                Question::Participations(person) => {
+                    // the rules ask for it after the national id, so that one is there
+                    if let Some(Ok(Some(id))) = answers.national_ids.get(&person).cloned() {
+                        known.push(async move { (person, self.participations(&id).await) });
+                    }
+                }
+                Question::Lock(_) => {}
             }
         }
-        let (persons, courses, details) =
-            future::join3(future::join_all(persons), future::join_all(courses), future::join_all(details)).await;
+        let (persons, courses, details, known) = future::join4(
+            future::join_all(persons),
+            future::join_all(courses),
+            future::join_all(details),
+            future::join_all(known),
+        )
+        .await;
+        answers.participations.extend(known);
         answers.national_ids.extend(persons);
         answers.course_uuids.extend(courses);
         answers.details.extend(details);
@@ -122,6 +137,18 @@ impl Neighbours {
         details.ok_or_else(|| Unanswered { note: "no course details".to_owned() })
     }
 
+    /// The participations that downstream knows of a person (8.3). Never remembered: it is asked because they change.
+    ///
+    /// # Errors
+    /// [`Unanswered`]: any answer other than 2xx, also 404, or none; a status that is not known.
+    pub async fn participations(&self, national_id: &NationalId) -> Result<Vec<Participation>, Unanswered> {
+        let _permit = self.calls.acquire().await;
+        let body = wire::ParticipationsOf { person_ident: national_id.expose() };
+        let path = ["api", "external", "deltakelser"];
+        let answer = self.downstream.post_json::<_, Vec<wire::Known>>(&path, &body, &headers()).await;
+        answer.map_err(|error| unanswered(&error))?.into_iter().map(wire::Known::into_domain).collect()
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         neighbour: &Client,
@@ -130,13 +157,17 @@ impl Neighbours {
     ) -> Result<T, CallError> {
         // Never closed, so there is always a permit in the end.
         let _permit = self.calls.acquire().await;
-        let mut headers = HeaderMap::new();
-        headers.insert("nav-consumer-id", CONSUMER);
-        if let Ok(call) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
-            headers.insert("nav-call-id", call);
-        }
-        neighbour.get_json(path, query, &headers).await
+        neighbour.get_json(path, query, &headers()).await
     }
+}
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("nav-consumer-id", CONSUMER);
+    if let Ok(call) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        headers.insert("nav-call-id", call);
+    }
+    headers
 }
 
 /// 404 is an answer: unknown there.

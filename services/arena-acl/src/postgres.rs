@@ -10,6 +10,7 @@ mod jdbc;
 mod jobs;
 mod locks;
 mod migrate;
+mod operations;
 mod outbox;
 mod quarantine;
 mod read;
@@ -29,6 +30,8 @@ use crate::inbox::StoreError;
 #[derive(Clone)]
 pub struct Postgres {
     pool: PgPool,
+    /// For what operators do to whole tables: one connection, whose statements may take their time.
+    long: PgPool,
     settings: Settings,
     /// Hears of each commit of this process that added messages.
     added: Arc<Notify>,
@@ -38,7 +41,7 @@ impl Postgres {
     /// A store that connects when it is first used. Must be called inside a tokio runtime.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        Self { pool: settings.pool(), settings: settings.clone(), added: Arc::default() }
+        Self { pool: settings.pool(), long: settings.long_pool(), settings: settings.clone(), added: Arc::default() }
     }
 
     /// Whether the database answers.

@@ -1,6 +1,6 @@
 //! The one publisher: it moves what is in the outbox to Kafka, in order per key (architecture section 8.7).
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chassis::{
@@ -22,6 +22,8 @@ use crate::{
 
 /// How long a check of the turn may be relied on.
 const TURN_IS_GOOD_FOR: Duration = Duration::from_secs(1);
+/// How often the turn is checked while something else is waited for.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// The most messages of one window.
 const WINDOW: u32 = 500;
 /// How long the end waits for what the producer still holds.
@@ -96,11 +98,10 @@ async fn lead<O: Outbox, P: Publish>(
         }
         let checked = Instant::now();
         if !turn.holds().await {
-            warn!("this process no longer publishes");
-            producer.purge();
-            return Ok(());
+            return lost(producer, store);
         }
-        let due = outbox.due(WINDOW).await.map_err(PublishError::Store)?;
+        let Some(due) = while_held(&mut turn, outbox.due(WINDOW)).await else { return lost(producer, store) };
+        let due = due.map_err(PublishError::Store)?;
         store.succeeded();
         if due.is_empty() {
             tokio::select! {
@@ -112,7 +113,10 @@ async fn lead<O: Outbox, P: Publish>(
         if checked.elapsed() >= TURN_IS_GOOD_FOR {
             continue;
         }
-        match send(outbox, producer, &due, clock).await? {
+        let Some(sent) = while_held(&mut turn, send(outbox, producer, &due, clock)).await else {
+            return lost(producer, store);
+        };
+        match sent? {
             None => patience.restore(),
             Some(error) => {
                 warn!(%error, "publishing waits for the broker");
@@ -120,6 +124,29 @@ async fn lead<O: Outbox, P: Publish>(
             }
         }
     }
+}
+
+/// Does `work` as long as the turn holds; `None` when it no longer does. What is asked of a store that fell silent has no end of its own.
+async fn while_held<T>(turn: &mut impl Turn, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = sleep(CHECK_EVERY) => {}
+        }
+        if !turn.holds().await {
+            return None;
+        }
+    }
+}
+
+/// Another process may hold the turn by now. Its connection is gone, so the store counts as lost until it answers again.
+fn lost<P: Publish>(producer: &P, store: &Dependency) -> Result<(), PublishError> {
+    warn!("this process no longer publishes");
+    producer.purge();
+    store.lost();
+    Ok(())
 }
 
 /// Sends one window and marks what arrived; the first failure of a message, if any stayed behind.

@@ -10,8 +10,8 @@ use chassis::clock::Clock;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        Answers, Change, Decision, Failure, Held, IngestStatus, Lock, Moment, Pass, Publication, Question, Topic,
-        decide, failed,
+        Answers, Backfill, Change, Decision, Failure, Held, IngestStatus, Lock, Moment, ParticipantId, Pass,
+        Publication, Question, Table, Topic, backfill, decide, failed,
     },
     delivery::{Class, Settlement},
 };
@@ -34,12 +34,27 @@ pub struct Rules {
     pub max_attempts: NonZeroU32,
     /// Failed attempts that a delete waits for its history row.
     pub delete_wait: u32,
+    /// Whether a history row waits while downstream does not know its participation.
+    pub unknown_match_waits: bool,
     /// Whether HANDLED records that come again are handled again.
     pub reprocess: bool,
     /// The name of the topic for group measures.
     pub group_topic: Arc<str>,
     /// The name of the topic for single-place measures.
     pub single_place_topic: Arc<str>,
+}
+
+/// What became of a record of the import (4.15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backfilled {
+    /// It is NEW.
+    Stored,
+    /// It is INVALID or FAILED.
+    Failed,
+    /// It is not of the kind that was left out, or is there already.
+    Skipped,
+    /// The import cannot go on before this has changed.
+    Blocked(String),
 }
 
 /// Handles changes, from wherever they come.
@@ -54,6 +69,11 @@ impl<I: Inbox> Records<I> {
     /// A handler over a store and the neighbours.
     pub fn new(inbox: Arc<I>, neighbours: Neighbours, clock: Clock, rules: Rules) -> Self {
         Self { inbox, neighbours, clock, rules }
+    }
+
+    /// The settings of the rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Makes `items` durable and says how each ended, in order. No two items share an exclusive lock.
@@ -79,8 +99,8 @@ impl<I: Inbox> Records<I> {
     }
 
     async fn handle_chunk(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
-        let batch = self.batch(items, pass);
-        let error = match self.ask_and_apply(&batch).await {
+        let mut batch = self.batch(items, pass);
+        let error = match self.ask_and_apply(&mut batch).await {
             Ok(ended) => return ended.into_iter().map(Ok).collect(),
             Err(error) => error,
         };
@@ -95,8 +115,8 @@ impl<I: Inbox> Records<I> {
     }
 
     async fn handle_alone(&self, item: &Item, pass: Pass) -> Result<Option<Settlement>, StoreError> {
-        let batch = self.batch(std::slice::from_ref(item), pass);
-        match self.ask_and_apply(&batch).await {
+        let mut batch = self.batch(std::slice::from_ref(item), pass);
+        match self.ask_and_apply(&mut batch).await {
             Ok(ended) => Ok(ended.into_iter().next().flatten()),
             Err(error) if error.outage || !matches!(error.class, Class::Permanent(_)) => Err(error),
             Err(error) => self.fail(item, pass, Failure::other(format!("the store refused it: {error}"))).await,
@@ -120,8 +140,45 @@ impl<I: Inbox> Records<I> {
         Ok(ended.into_iter().next().flatten())
     }
 
-    async fn ask_and_apply(&self, batch: &Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
+    /// Stores `item` as the import of single-place participants does, or says why not (4.15). Publishes nothing. Twice is the same as once:
+    /// the second time it is skipped.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn backfill(&self, item: &Item) -> Result<Backfilled, StoreError> {
+        let batch = self.batch(std::slice::from_ref(item), Pass::Live);
+        let Some(moment) = batch.moment(&item.change) else { return Ok(Backfilled::Skipped) };
+        let held = self.inbox.read(&[&item.change]).await?;
+        let mut answers = Answers::default();
+        loop {
+            match backfill(&item.change, &held, &answers, moment) {
+                Backfill::Ask(question) => self.neighbours.answer(BTreeSet::from([question]), &mut answers).await,
+                Backfill::Skip => return Ok(Backfilled::Skipped),
+                Backfill::Blocked(why) => return Ok(Backfilled::Blocked(why)),
+                Backfill::Store(_) => break,
+            }
+        }
+        let stored = self.inbox.apply(&batch.items, batch.now, |item, held| {
+            match backfill(&item.change, held, &answers, moment) {
+                Backfill::Store(effect) => Some(Write { effect: *effect, message: None }),
+                // it has changed since it was read
+                Backfill::Ask(_) | Backfill::Skip | Backfill::Blocked(_) => None,
+            }
+        });
+        Ok(match stored.await?.into_iter().next().flatten() {
+            Some(Settlement::Done(_)) => Backfilled::Stored,
+            Some(_) => Backfilled::Failed,
+            None => Backfilled::Skipped,
+        })
+    }
+
+    async fn ask_and_apply(&self, batch: &mut Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
         let answers = self.ask(batch).await?;
+        if let Some(first) = batch.items.first_mut() {
+            // the locks of a transaction are one set, whichever item names them
+            first.also = answers.locked.iter().map(|participant| Lock::Participant(participant.0)).collect();
+        }
+        let batch = &*batch;
         self.inbox.apply(&batch.items, batch.now, |item, held| self.write(batch, item, held, &answers)).await
     }
 
@@ -142,6 +199,10 @@ impl<I: Inbox> Records<I> {
             if questions.is_empty() {
                 return Ok(answers);
             }
+            // locks are taken with those of the batch; what is left is for third parties
+            let (locks, questions): (BTreeSet<Question>, _) =
+                questions.into_iter().partition(|question| matches!(question, Question::Lock(_)));
+            answers.locked.extend(locks.iter().filter_map(participant));
             self.neighbours.answer(questions, &mut answers).await;
         }
     }
@@ -188,6 +249,7 @@ impl<I: Inbox> Records<I> {
             transaction: Uuid::new_v4(),
             max_attempts: self.rules.max_attempts.get(),
             delete_wait: self.rules.delete_wait,
+            unknown_match_waits: self.rules.unknown_match_waits,
             reprocess: self.rules.reprocess,
         }
     }
@@ -209,11 +271,20 @@ impl Batch {
 
 /// What is its own for each item of a batch: the lock of its object.
 fn place(change: &Change) -> Lock {
-    use domain::arena_acl::Table;
     match change.table {
         Table::Courses => Lock::Course(change.arena_id),
         Table::Participants => Lock::Participant(change.arena_id),
         Table::History => Lock::History(change.arena_id),
+    }
+}
+
+fn participant(question: &Question) -> Option<ParticipantId> {
+    match question {
+        Question::Lock(participant) => Some(*participant),
+        Question::CourseUuid(_)
+        | Question::CourseDetails(_)
+        | Question::NationalId(_)
+        | Question::Participations(_) => None,
     }
 }
 
@@ -227,17 +298,16 @@ fn chosen(change: &Change, held: &Held, pass: Pass) -> bool {
     }
 }
 
-/// The places of `items` in groups for one transaction each: courses first, at most [`MAX_LOCKS`] locks in a group.
+/// The places of `items` in groups for one transaction each: one table in a group, courses first, at most
+/// [`MAX_LOCKS`] locks.
 fn chunks(items: &[Item]) -> Vec<Vec<usize>> {
-    use domain::arena_acl::Table;
     let mut chunks = Vec::new();
-    for courses in [true, false] {
+    for table in Table::ALL {
         let mut chunk = Vec::new();
         let mut locks = 0;
-        for (place, item) in
-            items.iter().enumerate().filter(|(_, item)| (item.change.table == Table::Courses) == courses)
-        {
-            let more = item.change.locks().len();
+        for (place, item) in items.iter().enumerate().filter(|(_, item)| item.change.table == table) {
+            // a history row may have one lock more than its change says
+            let more = item.change.locks().len() + usize::from(table == Table::History);
             if locks + more > MAX_LOCKS {
                 chunks.push(std::mem::take(&mut chunk));
                 locks = 0;

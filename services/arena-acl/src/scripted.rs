@@ -1,12 +1,18 @@
 //! Third parties as a script: the form in which vectors and the sample feed write down their answers
 //! (docs/spec/arena-acl/README.md 2.2).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
-use chassis::http::transport::Scripted;
+use chassis::http::transport::{Response, Scripted, Transport, answer};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+
+/// Where amt-tiltak is asked.
+pub const PARTICIPATIONS: &str = "/api/external/deltakelser";
 
 /// Answers by lookup key, per call.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,12 +48,62 @@ impl Stubs {
             .chain(v2)
             .map(|(target, stub)| (target, stub.status, stub.body.as_ref().map(Value::to_string).unwrap_or_default()))
     }
+}
 
-    /// Adds the answers to a transport; a later one for the same call wins.
-    pub fn script(&self, transport: &Scripted) {
-        for (target, status, body) in self.gets() {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            transport.set(Method::GET, target, status, body);
+/// A transport that answers as stubs say. Clones share its script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    transport: Scripted,
+    participations: Arc<RwLock<BTreeMap<String, Stub>>>,
+}
+
+impl Script {
+    /// A script without answers.
+    #[must_use]
+    pub fn new() -> Self {
+        let participations: Arc<RwLock<BTreeMap<String, Stub>>> = Arc::default();
+        let known = participations.clone();
+        // which person is asked about stands in the body
+        let transport = Scripted::answering(move |request| {
+            let asked = serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+            let person = asked.get("personIdent").and_then(Value::as_str).unwrap_or_default();
+            let known = known.read().unwrap_or_else(PoisonError::into_inner);
+            let stub = known.get(person).filter(|_| request.uri().path() == PARTICIPATIONS);
+            Ok(stub.map_or_else(|| answer(StatusCode::INTERNAL_SERVER_ERROR, ""), Stub::answer))
+        });
+        Self { transport, participations }
+    }
+
+    /// The transport.
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(self.transport.clone())
+    }
+
+    /// From now on a GET of `target`, path and query as they are sent, is answered like this.
+    pub fn set(&self, target: impl Into<String>, status: StatusCode, body: String) {
+        self.transport.set(Method::GET, target, status, body);
+    }
+
+    /// Adds answers; a later one for the same call wins.
+    pub fn add(&self, stubs: &Stubs) {
+        for (target, status, body) in stubs.gets() {
+            self.set(target, StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
         }
+        let mut participations = self.participations.write().unwrap_or_else(PoisonError::into_inner);
+        participations.extend(stubs.amt_tiltak.iter().map(|(person, stub)| (person.clone(), stub.clone())));
+    }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stub {
+    fn answer(&self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        answer(status, self.body.as_ref().map(Value::to_string).unwrap_or_default())
     }
 }

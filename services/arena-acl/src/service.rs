@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::StatusCode};
 use chassis::{
     backoff::{self, Jitter},
     clock::Clock,
@@ -18,19 +18,20 @@ use tracing::warn;
 
 use crate::{
     auth::Auth,
-    http::{self, Api},
+    http::{self, Api, Background, Refusal},
     inbox::{Inbox, Outbox, StoreError},
+    jobs::Jobs,
     kafka::{Consumer, Fatal},
     neighbours::Neighbours,
+    operations::Operations,
     publisher::{PublishError, publish},
     records::{Records, Rules},
-    retry::Retry,
-    settings::{Handling, Redelivery, Topics},
-    test_mode,
+    settings::{Handling, Redelivery, Topics, UnknownMatch},
+    test_mode, wire,
 };
 
 /// What a store must be for this service.
-pub trait Store: Inbox + Outbox + DeadLetters {
+pub trait Store: Inbox + Outbox + Operations + DeadLetters {
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
@@ -65,7 +66,7 @@ pub struct Service<S> {
     store: Arc<S>,
     dependency: Dependency,
     records: Arc<Records<S>>,
-    retry: Retry<S>,
+    jobs: Jobs<S>,
     progress: Progress,
     auth: Arc<Auth>,
     clock: Clock,
@@ -98,6 +99,7 @@ impl<S: Store> Service<S> {
         let rules = Rules {
             max_attempts: handling.max_attempts,
             delete_wait: handling.delete_wait,
+            unknown_match_waits: handling.unknown_match == UnknownMatch::Waits,
             reprocess: handling.redelivery == Redelivery::Reprocess,
             group_topic: topics.group.into(),
             single_place_topic: topics.single_place.into(),
@@ -108,7 +110,7 @@ impl<S: Store> Service<S> {
             move |name, up| metrics.dependency_up(name, up)
         });
         Arc::new(Self {
-            retry: Retry::new(store.clone(), records.clone()),
+            jobs: Jobs::new(store.clone(), records.clone()),
             limits: Limits { workers: handling.workers, ..limits },
             store,
             dependency,
@@ -169,8 +171,11 @@ impl<S: Store> Service<S> {
         let api = Api {
             inbox: self.store.clone(),
             auth: self.auth.clone(),
-            retry: self.retry.clone(),
-            retry_rows: self.handling.retry_rows,
+            jobs: self.jobs.clone(),
+            handling: self.handling.clone(),
+            single_place_topic: self.records.rules().single_place_topic.clone(),
+            clock: self.clock.clone(),
+            background: if in_test_mode { Background::No } else { Background::Yes },
         };
         let service = self.clone();
         let internal = if in_test_mode {
@@ -178,7 +183,15 @@ impl<S: Store> Service<S> {
                 let service = service.clone();
                 Box::pin(async move { service.is_idle().await })
             });
-            test_mode::routes(self.clock.clone(), idle)
+            let records = self.records.clone();
+            let import: test_mode::Import = Arc::new(move |record| {
+                let records = records.clone();
+                Box::pin(async move {
+                    let item = wire::read(&record).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "not a record"))?;
+                    Ok(records.backfill(&item).await?)
+                })
+            });
+            test_mode::routes(self.clock.clone(), idle, import)
         } else {
             Router::new()
         };
@@ -188,13 +201,13 @@ impl<S: Store> Service<S> {
     /// Whether all that was fetched is settled and committed, nothing waits to leave and no job runs.
     pub async fn is_idle(&self) -> bool {
         self.progress.is_idle()
-            && !self.retry.is_running()
+            && !self.jobs.is_running()
             && self.store.waiting().await.is_ok_and(|waiting| waiting == 0)
     }
 
-    /// The retry job.
-    pub fn retry(&self) -> &Retry<S> {
-        &self.retry
+    /// The jobs.
+    pub fn jobs(&self) -> &Jobs<S> {
+        &self.jobs
     }
 
     /// Waits until the schema is there; `false` when the stop came first.

@@ -55,6 +55,8 @@ pub struct Topics {
     pub courses: String,
     /// Participant changes.
     pub participants: String,
+    /// Historised participant changes.
+    pub history: String,
     /// Participants of group measures.
     pub group: String,
     /// Participants of single-place measures.
@@ -68,6 +70,8 @@ pub struct Neighbours {
     pub persons: Neighbour,
     /// mulighetsrommet-api.
     pub courses: Neighbour,
+    /// amt-tiltak.
+    pub downstream: Neighbour,
     /// How they are called.
     pub calls: Calls,
 }
@@ -112,12 +116,37 @@ pub struct Handling {
     pub max_attempts: NonZeroU32,
     /// Failed attempts that a delete waits for its history row.
     pub delete_wait: u32,
+    /// What becomes of a history row whose participation downstream does not know.
+    pub unknown_match: UnknownMatch,
     /// What happens to a HANDLED record that comes again.
     pub redelivery: Redelivery,
     /// Rows on one page of the retry job.
     pub retry_rows: NonZeroU32,
+    /// Rows on one page of the failed job.
+    pub failed_rows: NonZeroU32,
     /// Batches that are handled at once.
     pub workers: NonZeroUsize,
+}
+
+/// What becomes of a history row whose participation downstream does not know, or which has no UUID (4.9 step 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownMatch {
+    /// It is INVALID for good.
+    Invalid,
+    /// It waits in RETRY: downstream may only be late.
+    Waits,
+}
+
+impl settings::Setting for UnknownMatch {
+    const EXPECTS: &'static str = "invalid or waits";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "invalid" => Some(Self::Invalid),
+            "waits" => Some(Self::Waits),
+            _ => None,
+        }
+    }
 }
 
 /// What happens to a HANDLED record that comes again (IMP-02).
@@ -191,15 +220,24 @@ impl Settings {
 }
 
 impl Topics {
+    /// The topics that are read, in one group.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<String> {
+        vec![self.courses.clone(), self.participants.clone(), self.history.clone()]
+    }
+
     fn declare(table: &mut Table) -> Slot<Self> {
         let courses = table.value("ARENA_TILTAKGJENNOMFORING_TOPIC", "topic of course changes").required();
         let participants = table.value("ARENA_TILTAK_DELTAKER_TOPIC", "topic of participant changes").required();
+        let history =
+            table.value("ARENA_HIST_TILTAK_DELTAKER_TOPIC", "topic of historised participant changes").required();
         let group = table.value("AMT_TOPIC", "topic for participants of group measures").required();
         let single_place =
             table.value("AMT_ENKELTPLASS_TOPIC", "topic for participants of single-place measures").required();
         table.all(|ok| Self {
             courses: ok.take(courses),
             participants: ok.take(participants),
+            history: ok.take(history),
             group: ok.take(group),
             single_place: ok.take(single_place),
         })
@@ -212,10 +250,13 @@ impl Neighbours {
         let persons_scope = table.value("AMT_ARENA_ORDS_PROXY_SCOPE", "token scope of amt-arena-ords-proxy").required();
         let courses = table.value("MULIGHETSROMMET_API_URL", "base URL of mulighetsrommet-api").required();
         let courses_scope = table.value("MULIGHETSROMMET_API_SCOPE", "token scope of mulighetsrommet-api").required();
+        let downstream = table.value("AMTTILTAK_URL", "base URL of amt-tiltak").required();
+        let downstream_scope = table.value("AMTTILTAK_SCOPE", "token scope of amt-tiltak").required();
         let calls = Calls::declare(table);
         table.all(|ok| Self {
             persons: Neighbour { url: ok.take(persons), scope: ok.take(persons_scope) },
             courses: Neighbour { url: ok.take(courses), scope: ok.take(courses_scope) },
+            downstream: Neighbour { url: ok.take(downstream), scope: ok.take(downstream_scope) },
             calls: ok.take(calls),
         })
     }
@@ -272,15 +313,25 @@ impl Handling {
         let delete_wait = table
             .value("ARENA_ACL_DELETE_WAIT_ATTEMPTS", "failed attempts that a delete waits for its history row")
             .or("2");
+        let unknown_match = table
+            .value(
+                "ARENA_ACL_UNKNOWN_MATCH",
+                "what becomes of a history row whose participation downstream does not know",
+            )
+            .or("invalid");
         let redelivery =
             table.value("ARENA_ACL_REDELIVERY", "what happens to a HANDLED record that comes again").or("skip");
         let retry_rows = table.value("ARENA_ACL_RETRY_BATCH_ROWS", "rows on one page of the retry job").or("5000");
+        let failed_rows =
+            table.value("ARENA_ACL_FAILED_BATCH_ROWS", "rows on one page of the job over rows in FAILED").or("500");
         let workers = table.value("ARENA_ACL_WORKERS", "batches that are handled at once").or("2");
         table.all(|ok| Self {
             max_attempts: ok.take(max_attempts),
             delete_wait: ok.take(delete_wait),
+            unknown_match: ok.take(unknown_match),
             redelivery: ok.take(redelivery),
             retry_rows: ok.take(retry_rows),
+            failed_rows: ok.take(failed_rows),
             workers: ok.take(workers),
         })
     }

@@ -9,7 +9,7 @@ use chassis::{
     admin,
     clock::Clock,
     exit::{self, Done},
-    http::{Client, transport::Scripted},
+    http::Client,
     listener,
     metrics::Metrics,
     parts::{Part, Parts, PartsError, stop_signal},
@@ -24,10 +24,11 @@ pub use self::feed::{Feed, Step};
 use self::shown::Shown;
 use crate::{
     auth::Auth,
+    jobs::Rerun,
     kafka::GROUP,
     memory::Memory,
     neighbours::Neighbours,
-    scripted::Stubs,
+    scripted::{Script, Stubs},
     service::{Service, Wiring},
     settings::{Calls, Handling, Topics},
     terminal,
@@ -99,18 +100,18 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     let metrics = Metrics::new();
     let topics = topics();
     let broker = Broker::new(clock.clone());
-    for topic in [&topics.courses, &topics.participants, &topics.group, &topics.single_place] {
+    for topic in [&topics.courses, &topics.participants, &topics.history, &topics.group, &topics.single_place] {
         broker.create_topic(topic, 4);
     }
-    let transport = Arc::new(Scripted::new());
-    sample_neighbours()?.script(&transport);
+    let script = Script::new();
+    script.add(&sample_neighbours()?);
     let nobody = Url::parse("http://neighbour.invalid/")?;
-    let client = || Client::new(nobody.clone(), transport.clone());
+    let client = || Client::new(nobody.clone(), script.transport());
     let store = Arc::new(Memory::default());
     let service = Service::new(Wiring {
         store: store.clone(),
-        neighbours: Neighbours::new(client(), client(), &calls),
-        auth: Arc::new(Auth::new(transport.clone(), nobody.clone(), String::new())),
+        neighbours: Neighbours::new(client(), client(), client(), &calls),
+        auth: Arc::new(Auth::new(script.transport(), nobody.clone(), String::new())),
         clock,
         metrics: metrics.clone(),
         handling,
@@ -130,7 +131,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, part));
     let routes = service.routes(false);
     parts.spawn("http", drain, |part| listener::serve(listener, routes, listener::Limits::default(), part));
-    let member = broker.member(GROUP, &[topics.courses.clone(), topics.participants.clone()]);
+    let member = broker.member(GROUP, &topics.inputs());
     service.spawn(&mut parts, drain, || Ok::<_, ConsumeError<_>>(member), broker.clone());
     let feed = Feed::sample()?;
     let shown = Shown::new(store, broker.clone(), &topics);
@@ -157,7 +158,7 @@ async fn show(
             idle(&service, number).await?;
             shown.record(&record, partition, offset)
         } else {
-            let counts = service.retry().run(NonZeroU32::MIN.saturating_add(999)).await;
+            let counts = service.jobs().run(Rerun::Retry, NonZeroU32::MIN.saturating_add(999)).await;
             let counts = counts.map_err(|error| Halted(format!("step {number}: {error}")))?;
             idle(&service, number).await?;
             shown.job(counts)
@@ -193,6 +194,7 @@ fn topics() -> Topics {
     Topics {
         courses: "gjennomforing".into(),
         participants: "deltaker".into(),
+        history: "histdeltaker".into(),
         group: "amt.amt-tiltak-v1".into(),
         single_place: "amt.arena-enkeltplass-deltaker-v1".into(),
     }

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -11,24 +12,31 @@ use axum::{
 };
 use chassis::clock::{self, Clock};
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::{OSLO, duration, http::Refusal};
+use crate::{OSLO, duration, http::Refusal, records::Backfilled};
 
 /// Whether nothing is under way, as far as the caller of `GET /internal/test/idle` may rely on it.
 pub(crate) type Idle = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// Feeds one record to the import of single-place participants (4.15).
+pub(crate) type Import =
+    Arc<dyn Fn(Bytes) -> Pin<Box<dyn Future<Output = Result<Backfilled, Refusal>> + Send>> + Send + Sync>;
 
 #[derive(Clone)]
 struct TestMode {
     clock: Clock,
     idle: Idle,
+    backfill: Import,
 }
 
 /// The routes of test mode, below `/internal`.
-pub(crate) fn routes(clock: Clock, idle: Idle) -> Router {
+pub(crate) fn routes(clock: Clock, idle: Idle, backfill: Import) -> Router {
     Router::new()
         .route("/test/clock", post(set_clock))
         .route("/test/idle", get(is_idle))
-        .with_state(TestMode { clock, idle })
+        .route("/test/backfill", post(import))
+        .with_state(TestMode { clock, idle, backfill })
 }
 
 #[derive(Deserialize)]
@@ -54,4 +62,14 @@ async fn is_idle(State(mode): State<TestMode>) -> Response {
         return StatusCode::OK.into_response();
     }
     Refusal(StatusCode::SERVICE_UNAVAILABLE, "work is under way").into_response()
+}
+
+async fn import(State(mode): State<TestMode>, record: Bytes) -> Result<Response, Refusal> {
+    let result = match (mode.backfill)(record).await? {
+        Backfilled::Stored => "stored",
+        Backfilled::Failed => "failed",
+        Backfilled::Skipped => "skipped",
+        Backfilled::Blocked(_) => "blocked",
+    };
+    Ok(Json(json!({ "result": result })).into_response())
 }

@@ -1,12 +1,12 @@
 //! What third parties know, asked before any transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::{
     codes::Measure,
-    record::{CourseId, PersonId},
+    record::{CourseId, ParticipantId, PersonId},
 };
 
 /// A person's national id. Never printed.
@@ -44,6 +44,15 @@ pub struct CourseDetails {
     pub common_start: bool,
 }
 
+/// A participation as downstream knows it (8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Participation {
+    /// Its UUID.
+    pub id: Uuid,
+    /// Whether its status is `FEILREGISTRERT`.
+    pub misregistered: bool,
+}
+
 /// A third party that did not answer, or not in a way that can be used: class *other* (4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
@@ -60,6 +69,10 @@ pub enum Question {
     CourseDetails(Uuid),
     /// The national id of a person.
     NationalId(PersonId),
+    /// The participations that downstream knows of a person, whose national id has been answered.
+    Participations(PersonId),
+    /// Nothing of third parties: the change must hold the lock of this participant too.
+    Lock(ParticipantId),
 }
 
 /// The answers that a batch has so far. A missing entry has not been asked; `Ok(None)` is "unknown there" (404).
@@ -71,4 +84,8 @@ pub struct Answers {
     pub details: HashMap<Uuid, Result<CourseDetails, Unanswered>>,
     /// National ids by Arena's person id.
     pub national_ids: HashMap<PersonId, Result<Option<NationalId>, Unanswered>>,
+    /// Known participations by Arena's person id.
+    pub participations: HashMap<PersonId, Result<Vec<Participation>, Unanswered>>,
+    /// Participants whose locks the batch takes beside those of its changes.
+    pub locked: HashSet<ParticipantId>,
 }

@@ -9,7 +9,7 @@ use super::{
     effect::{Effect, Mark, RowWrite},
     failure::{Failure, Pass},
     held::Held,
-    participant,
+    history, participant,
     record::{Change, IngestStatus, Row, Table},
 };
 use crate::delivery::{Outcome, Settlement};
@@ -29,6 +29,9 @@ pub struct Moment {
     pub max_attempts: u32,
     /// How many failed attempts a delete waits for its history row (4.8).
     pub delete_wait: u32,
+    /// Whether a history row waits when its participation is not known downstream yet, or has no UUID, rather than be
+    /// invalid for good (4.9 steps 7a and 7b).
+    pub unknown_match_waits: bool,
     /// Whether a HANDLED record that comes again is handled again, for a deliberate re-read (IMP-02).
     pub reprocess: bool,
 }
@@ -78,9 +81,7 @@ pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) 
     let done = match (&change.row, change.table) {
         (Row::Course(row), Table::Courses) => course::handle(&case, row, &mut effect),
         (Row::Participant(row), Table::Participants) => participant::handle(&case, row, &mut effect),
-        (Row::Participant(_), Table::History) => {
-            Err(Failure::not_implemented("historised participants are not handled yet").into())
-        }
+        (Row::Participant(row), Table::History) => history::handle(&case, row, &mut effect),
         _ => Err(Failure::validation("the stored row has no usable data section").into()),
     };
     match done {

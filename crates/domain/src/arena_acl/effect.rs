@@ -26,6 +26,8 @@ pub struct Effect {
     pub release: Option<CourseId>,
     /// A participant's UUID (3.2). On conflict of the Arena id nothing; on conflict of the UUID the change fails.
     pub mapping: Option<Mapping>,
+    /// A historised participant's UUID (3.3). On conflict of the UUID nothing; on conflict of the history id the change fails.
+    pub hist_mapping: Option<HistMapping>,
     /// The last known row of the participant (3.4).
     pub deltaker: Option<DeltakerWrite>,
     /// What is published.
@@ -43,6 +45,7 @@ impl Effect {
             course_uuid: None,
             release: None,
             mapping: None,
+            hist_mapping: None,
             deltaker: None,
             publication: None,
         }
@@ -87,6 +90,17 @@ pub struct Mapping {
     pub amt_id: Uuid,
     /// The Arena id.
     pub participant: ParticipantId,
+}
+
+/// A historised participant's UUID to insert in 3.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistMapping {
+    /// The UUID.
+    pub amt_id: Uuid,
+    /// The id in the history table.
+    pub history: i64,
+    /// The participant id that the UUID has in 3.2, as stored there.
+    pub participant: Option<String>,
 }
 
 /// What happens to the last known participant row (3.4).

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use chrono::{NaiveDate, NaiveDateTime};
 use uuid::Uuid;
 
-use super::record::{CourseId, IngestStatus, Operation, Position, Table};
+use super::record::{CourseId, IngestStatus, Operation, ParticipantId, PersonId, Position, Table};
 
 /// A stored change, without its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,21 @@ pub struct HeldId {
     pub historised: bool,
 }
 
+/// A last known participant that a history row may be of (4.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its Arena id.
+    pub participant: ParticipantId,
+    /// `dato_fra`.
+    pub start: Option<NaiveDate>,
+    /// `dato_til`.
+    pub end: Option<NaiveDate>,
+    /// `dato_statusendring`.
+    pub status_changed: Option<NaiveDateTime>,
+    /// Its UUID (3.2).
+    pub amt_id: Option<Uuid>,
+}
+
 /// All that the rules read of the store for a batch, one read per table.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
@@ -50,6 +66,12 @@ pub struct Held {
     pub ids: HashMap<i64, HeldId>,
     /// Which Arena id an external id belongs to (3.2), by external id. Older rows may hold a text that is no number.
     pub owners: HashMap<Uuid, String>,
+    /// UUIDs by history id (3.3).
+    pub hist_ids: HashMap<i64, Uuid>,
+    /// Which history id a UUID belongs to (3.3): of the external ids of history changes, and of the candidates.
+    pub hist_owners: HashMap<Uuid, String>,
+    /// Last known participants of the persons and courses of history changes (3.4).
+    pub candidates: HashMap<(PersonId, CourseId), Vec<Candidate>>,
 }
 
 impl Held {

@@ -1,15 +1,19 @@
 //! A change of a participant (4.4–4.8).
 
+use chrono::NaiveDateTime;
 use uuid::Uuid;
 
 use super::{
     answers::{CourseDetails, NationalId, Question},
     codes::Measure,
     decide::{Case, Stop, handled},
-    effect::{DeltakerWrite, Effect, LastKnown, Mapping, Publication, PublishedOperation, PublishedParticipant, Topic},
+    effect::{
+        DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Publication, PublishedOperation, PublishedParticipant,
+        Topic,
+    },
     failure::Failure,
     reason::reason,
-    record::{CourseId, Operation, ParticipantId, ParticipantRow},
+    record::{CourseId, Operation, ParticipantId, ParticipantRow, Table},
     status::{ParticipantStatus, StatusInput, status},
     validate::{Valid, validate},
 };
@@ -17,7 +21,7 @@ use super::{
 pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Stop> {
     let course = resolve_course(case, CourseId(row.course), effect)?;
     guard_external_source(case, row, effect)?;
-    let valid = validate(row)?;
+    let (valid, modified) = validate(row)?;
     let national_id = national_id(case, &valid)?;
     let id = participant_id(case, effect);
     let participant = publishable(case, row, &valid, &course, national_id, id);
@@ -30,20 +34,21 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
     }
     let topic = if course.measure.is_single_place() { Topic::SinglePlace } else { Topic::Group };
     if case.change.operation == Operation::Deleted {
-        return delete(case, row, &valid, participant, topic, effect);
+        let last_known = last_known(case, row, &valid, modified);
+        return delete(case, last_known, participant, topic, effect);
     }
     let operation = match case.change.operation {
         Operation::Created => PublishedOperation::Created,
         Operation::Modified | Operation::Deleted => PublishedOperation::Modified,
     };
     effect.publication = Some(publication(case, topic, operation, participant));
-    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, &valid)));
+    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, &valid, modified)));
     effect.row = Some(handled(None));
     Ok(())
 }
 
 /// 4.4: the course, as far as it may and must be known.
-fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect) -> Result<CourseDetails, Stop> {
+pub(super) fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect) -> Result<CourseDetails, Stop> {
     let Some(course) = case.held.courses.get(&id) else {
         return Err(Failure::missing(format!("course {id} has not been read yet")).into());
     };
@@ -72,16 +77,24 @@ fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect) -> Result<
     }
 }
 
-/// 4.5: what another system owns is only noted.
-fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Failure> {
+/// 4.5: what another system owns is only noted: of participants in 3.2, of history rows in 3.3.
+pub(super) fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Failure> {
     if let Some(text) = row.external_id.as_deref().filter(|text| !text.trim().is_empty()) {
         let id = hyphenated(text).ok_or_else(|| Failure::other("EKSTERN_ID is not a UUID"))?;
-        match case.held.owners.get(&id) {
-            None => {
-                effect.mapping = Some(Mapping { amt_id: id, participant: ParticipantId(case.change.arena_id) });
-            }
-            Some(owner) if *owner == case.change.arena_id.to_string() => {}
+        let arena_id = case.change.arena_id;
+        let history = case.change.table == Table::History;
+        let owners = if history { &case.held.hist_owners } else { &case.held.owners };
+        match owners.get(&id) {
+            Some(owner) if *owner == arena_id.to_string() => {}
             Some(owner) => return Err(Failure::validation(format!("EKSTERN_ID belongs to Arena id {owner}"))),
+            None if history && case.held.hist_ids.contains_key(&arena_id) => {
+                return Err(Failure::other("the history id belongs to another UUID than EKSTERN_ID"));
+            }
+            None if history => {
+                let participant = case.held.owners.get(&id).cloned();
+                effect.hist_mapping = Some(HistMapping { amt_id: id, history: arena_id, participant });
+            }
+            None => effect.mapping = Some(Mapping { amt_id: id, participant: ParticipantId(arena_id) }),
         }
         return Err(Failure::external("owned by another system, which gave it EKSTERN_ID"));
     }
@@ -96,7 +109,7 @@ fn hyphenated(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
-fn national_id(case: &Case<'_>, valid: &Valid) -> Result<NationalId, Stop> {
+pub(super) fn national_id(case: &Case<'_>, valid: &Valid) -> Result<NationalId, Stop> {
     match case.answers.national_ids.get(&valid.person) {
         None => Err(Stop::Ask(Question::NationalId(valid.person))),
         Some(Err(error)) => Err(Failure::other(error.note.clone()).into()),
@@ -106,7 +119,7 @@ fn national_id(case: &Case<'_>, valid: &Valid) -> Result<NationalId, Stop> {
 }
 
 /// The participant's UUID; a new one is kept even if a later step fails (4.7 step 3).
-fn participant_id(case: &Case<'_>, effect: &mut Effect) -> Uuid {
+pub(super) fn participant_id(case: &Case<'_>, effect: &mut Effect) -> Uuid {
     if let Some(held) = case.held.ids.get(&case.change.arena_id) {
         return held.amt_id;
     }
@@ -115,7 +128,7 @@ fn participant_id(case: &Case<'_>, effect: &mut Effect) -> Uuid {
     amt_id
 }
 
-fn publishable(
+pub(super) fn publishable(
     case: &Case<'_>,
     row: &ParticipantRow,
     valid: &Valid,
@@ -155,14 +168,13 @@ fn publishable(
 /// 4.8: registered by mistake, or moved to the history table; only the history topic tells.
 fn delete(
     case: &Case<'_>,
-    row: &ParticipantRow,
-    valid: &Valid,
+    last_known: LastKnown,
     participant: PublishedParticipant,
     topic: Topic,
     effect: &mut Effect,
 ) -> Result<(), Stop> {
     if case.held.ids.get(&case.change.arena_id).is_some_and(|held| held.historised) {
-        effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, valid)));
+        effect.deltaker = Some(DeltakerWrite::Keep(last_known));
         effect.row = Some(handled(Some("Slettes ikke fordi deltaker ble historisert".into())));
         return Ok(());
     }
@@ -183,7 +195,7 @@ fn delete(
     Ok(())
 }
 
-fn publication(
+pub(super) fn publication(
     case: &Case<'_>,
     topic: Topic,
     operation: PublishedOperation,
@@ -192,7 +204,7 @@ fn publication(
     Publication { topic, operation, transaction: case.moment.transaction, at: case.moment.now, participant }
 }
 
-fn last_known(case: &Case<'_>, row: &ParticipantRow, valid: &Valid) -> LastKnown {
+pub(super) fn last_known(case: &Case<'_>, row: &ParticipantRow, valid: &Valid, modified: NaiveDateTime) -> LastKnown {
     LastKnown {
         id: ParticipantId(case.change.arena_id),
         person: valid.person,
@@ -200,7 +212,7 @@ fn last_known(case: &Case<'_>, row: &ParticipantRow, valid: &Valid) -> LastKnown
         start: valid.start,
         end: valid.end,
         registered: valid.registered,
-        modified: valid.modified,
+        modified,
         status: valid.status.code().into(),
         status_changed: valid.status_changed,
         external_id: None, // a row with one never comes this far (4.5)

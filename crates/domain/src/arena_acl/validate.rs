@@ -9,7 +9,7 @@ use super::{
     time,
 };
 
-/// A participant row that can be published.
+/// A row that can be published.
 pub(super) struct Valid {
     pub(super) person: PersonId,
     pub(super) start: Option<NaiveDate>,
@@ -18,10 +18,17 @@ pub(super) struct Valid {
     pub(super) reason: Option<ArenaReason>,
     pub(super) status_changed: Option<NaiveDateTime>,
     pub(super) registered: NaiveDateTime,
-    pub(super) modified: NaiveDateTime,
 }
 
-pub(super) fn validate(row: &ParticipantRow) -> Result<Valid, Failure> {
+/// Of a participant: all of 4.6. Also gives when the row was last modified.
+pub(super) fn validate(row: &ParticipantRow) -> Result<(Valid, NaiveDateTime), Failure> {
+    let valid = validate_history(row)?;
+    well_formed("MOD_DATO", present("MOD_DATO", row.modified.as_deref())?, time::date_time)
+        .map(|modified| (valid, modified))
+}
+
+/// Of a historised participant: row 11 is not for it.
+pub(super) fn validate_history(row: &ParticipantRow) -> Result<Valid, Failure> {
     if row.id == 0 {
         return Err(Failure::validation("the row has no id"));
     }
@@ -33,7 +40,7 @@ pub(super) fn validate(row: &ParticipantRow) -> Result<Valid, Failure> {
     let end = optional("DATO_TIL", row.end.as_deref(), time::date)?;
     let status = present("DELTAKERSTATUSKODE", row.status.as_deref())?;
     let registered = present("REG_DATO", row.registered.as_deref())?;
-    let modified = present("MOD_DATO", row.modified.as_deref())?;
+    present("MOD_DATO", row.modified.as_deref())?;
     let status =
         ArenaStatus::named(status).ok_or_else(|| Failure::other("DELTAKERSTATUSKODE has a code that is not known"))?;
     let status_changed = optional("DATO_STATUSENDRING", row.status_changed.as_deref(), time::date_time)?;
@@ -43,8 +50,7 @@ pub(super) fn validate(row: &ParticipantRow) -> Result<Valid, Failure> {
         Some(None) => return Err(Failure::other("AARSAKVERDIKODE_STATUS has a code that is not known")),
     };
     let registered = well_formed("REG_DATO", registered, time::date_time)?;
-    let modified = well_formed("MOD_DATO", modified, time::date_time)?;
-    Ok(Valid { person, start, end, status, reason, status_changed, registered, modified })
+    Ok(Valid { person, start, end, status, reason, status_changed, registered })
 }
 
 fn present<'a>(column: &str, text: Option<&'a str>) -> Result<&'a str, Failure> {

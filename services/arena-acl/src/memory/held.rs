@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::arena_acl::{Change, CourseId, Held, HeldCourse, HeldId, HeldRow, Table};
+use domain::arena_acl::{
+    Candidate, Change, CourseId, Held, HeldCourse, HeldId, HeldRow, ParticipantId, PersonId, Table,
+};
 use uuid::Uuid;
 
 use super::State;
-use crate::inbox::external_id;
+use crate::inbox::{external_id, person_on_course};
 
 pub(super) fn read(state: &State, changes: &[&Change]) -> Held {
     Held {
@@ -14,6 +16,9 @@ pub(super) fn read(state: &State, changes: &[&Change]) -> Held {
         rows: rows(state, changes),
         ids: ids(state, changes),
         owners: owners(state, changes),
+        hist_ids: hist_ids(state, changes),
+        hist_owners: state.hist_id_translation.iter().map(|row| (row.amt_id, row.arena_hist_id.clone())).collect(),
+        candidates: candidates(state, changes),
     }
 }
 
@@ -71,4 +76,33 @@ fn owners(state: &State, changes: &[&Change]) -> HashMap<Uuid, String> {
         .filter(|row| wanted.contains(&row.amt_id))
         .map(|row| (row.amt_id, row.arena_id.clone()))
         .collect()
+}
+
+fn hist_ids(state: &State, changes: &[&Change]) -> HashMap<i64, Uuid> {
+    let wanted: HashSet<i64> =
+        changes.iter().filter(|change| change.table == Table::History).map(|change| change.arena_id).collect();
+    let rows = state.hist_id_translation.iter();
+    rows.filter_map(|row| Some((row.arena_hist_id.parse().ok().filter(|id| wanted.contains(id))?, row.amt_id)))
+        .collect()
+}
+
+fn candidates(state: &State, changes: &[&Change]) -> HashMap<(PersonId, CourseId), Vec<Candidate>> {
+    let wanted: HashSet<(PersonId, CourseId)> = changes.iter().filter_map(|change| person_on_course(change)).collect();
+    let table = Table::Participants.name();
+    let mut candidates: HashMap<(PersonId, CourseId), Vec<Candidate>> = HashMap::new();
+    for row in state.deltaker.iter().filter(|row| row.arena_source_table == table) {
+        let pair = (PersonId(row.person_id), CourseId(row.gjennomforing_id));
+        if wanted.contains(&pair) {
+            let arena_id = row.arena_id.to_string();
+            let id = state.id_translation.iter().find(|id| id.arena_table_name == table && id.arena_id == arena_id);
+            candidates.entry(pair).or_default().push(Candidate {
+                participant: ParticipantId(row.arena_id),
+                start: row.dato_fra,
+                end: row.dato_til,
+                status_changed: row.dato_statusendring,
+                amt_id: id.map(|id| id.amt_id),
+            });
+        }
+    }
+    candidates
 }

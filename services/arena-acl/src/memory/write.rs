@@ -5,20 +5,21 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        CourseId, CourseWrite, DeltakerWrite, Effect, IngestStatus, LastKnown, Mapping, Mark, ParticipantId, RowWrite,
-        Table,
+        CourseId, CourseWrite, DeltakerWrite, Effect, HistMapping, IngestStatus, LastKnown, Mapping, Mark,
+        ParticipantId, RowWrite, Table,
     },
     delivery::Class,
 };
 use uuid::Uuid;
 
-use super::{ArenaData, Deltaker, Gjennomforing, IdTranslation, Outgoing, State, image};
+use super::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Outgoing, State, image};
 use crate::inbox::{Item, NewMessage, StoreError, Write};
 
 /// Writes the effects of `decided`, one after the other.
 pub(super) fn all(state: &mut State, decided: &[(&Item, &Write)], now: NaiveDateTime) -> Result<(), StoreError> {
-    // the one thing that can be refused is looked at first, so that a refusal leaves nothing
+    // what can be refused is looked at first, so that a refusal leaves nothing
     refuse_taken_ids(state, decided.iter().filter_map(|(_, write)| write.effect.mapping))?;
+    refuse_taken_hist_ids(state, decided.iter().filter_map(|(_, write)| write.effect.hist_mapping.as_ref()))?;
     for (item, write) in decided {
         effect(state, item, &write.effect, now);
         if let Some(message) = &write.message {
@@ -61,6 +62,9 @@ fn effect(state: &mut State, item: &Item, effect: &Effect, now: NaiveDateTime) {
     if let Some(mapping) = effect.mapping {
         insert_id(state, mapping);
     }
+    if let Some(mapping) = &effect.hist_mapping {
+        insert_hist_id(state, mapping);
+    }
     match &effect.deltaker {
         Some(DeltakerWrite::Keep(row)) => keep_participant(state, row),
         Some(DeltakerWrite::Misregistered(id)) => {
@@ -102,6 +106,33 @@ fn insert_id(state: &mut State, mapping: Mapping) {
             amt_id: mapping.amt_id,
             arena_table_name: Table::Participants.name().to_owned(),
             arena_id: mapping.participant.to_string(),
+        });
+    }
+}
+
+/// A history id that another UUID has is refused, as the unique index of the database does it.
+fn refuse_taken_hist_ids<'m>(state: &State, mappings: impl Iterator<Item = &'m HistMapping>) -> Result<(), StoreError> {
+    let mut taken: HashMap<String, Uuid> =
+        state.hist_id_translation.iter().map(|row| (row.arena_hist_id.clone(), row.amt_id)).collect();
+    for mapping in mappings.filter(|mapping| !state.hist_id_translation.iter().any(|row| row.amt_id == mapping.amt_id))
+    {
+        if taken.insert(mapping.history.to_string(), mapping.amt_id).is_some_and(|owner| owner != mapping.amt_id) {
+            return Err(StoreError {
+                what: "writing history ids: constraint arena_data_hist_id_translation_arena_hist_id_idx".to_owned(),
+                class: Class::Permanent("refused_by_store"),
+                outage: false,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn insert_hist_id(state: &mut State, mapping: &HistMapping) {
+    if !state.hist_id_translation.iter().any(|row| row.amt_id == mapping.amt_id) {
+        state.hist_id_translation.push(HistIdTranslation {
+            amt_id: mapping.amt_id,
+            arena_hist_id: mapping.history.to_string(),
+            arena_id: mapping.participant.clone(),
         });
     }
 }

@@ -63,7 +63,12 @@ impl World {
             settings::Calls { person_cache: lifetime, course_cache: lifetime, at_once: NonZeroUsize::new(3).unwrap() };
         let client =
             |url: &str| Client::new(url.parse().unwrap(), Arc::<Counted>::clone(&counted) as Arc<dyn Transport>);
-        let neighbours = Neighbours::new(client("http://persons.test/base"), client("http://courses.test"), &calls);
+        let neighbours = Neighbours::new(
+            client("http://persons.test/base"),
+            client("http://courses.test"),
+            client("http://downstream.test"),
+            &calls,
+        );
         Self { script, counted, neighbours }
     }
 

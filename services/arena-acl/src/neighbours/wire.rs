@@ -1,7 +1,7 @@
 //! The answers as the wire has them. Members that are not used are not read (5.4: status and end date must not be).
 
-use domain::arena_acl::{CourseDetails, NationalId, Unanswered, codes::Measure};
-use serde::Deserialize;
+use domain::arena_acl::{CourseDetails, NationalId, ParticipantStatus, Participation, Unanswered, codes::Measure};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The answer of amt-arena-ords-proxy (8.1).
@@ -59,5 +59,33 @@ impl Course {
             _ => return Err(refused("course with an oppstart")),
         };
         Ok(CourseDetails { id: self.id, measure, common_start })
+    }
+}
+
+/// The question to amt-tiltak (8.3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ParticipationsOf<'a> {
+    pub(super) person_ident: &'a str,
+}
+
+/// One of the answers of amt-tiltak (8.3).
+#[derive(Deserialize)]
+pub(super) struct Known {
+    id: Uuid,
+    status: String,
+}
+
+/// Statuses of amt-tiltak that this service never publishes.
+const ONLY_THERE: [&str; 3] = ["UTKAST_TIL_PAMELDING", "AVBRUTT_UTKAST", "PABEGYNT_REGISTRERING"];
+
+impl Known {
+    /// One status that is not known fails the whole answer.
+    pub(super) fn into_domain(self) -> Result<Participation, Unanswered> {
+        let status = ParticipantStatus::named(&self.status);
+        if status.is_none() && !ONLY_THERE.contains(&self.status.as_str()) {
+            return Err(Unanswered { note: "participation with a status that is not known".to_owned() });
+        }
+        Ok(Participation { id: self.id, misregistered: status == Some(ParticipantStatus::Feilregistrert) })
     }
 }

@@ -30,7 +30,7 @@ impl Inbox for Postgres {
         // each statement must see what was committed while an earlier one waited for its lock
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
         let mut transaction = self.pool.begin_with(begin).await.map_err(during("beginning a transaction"))?;
-        locks::take(&mut transaction, &changes).await.map_err(during("locking"))?;
+        locks::take(&mut transaction, items).await.map_err(during("locking"))?;
         let held = read::held(&mut transaction, &changes).await?;
         let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
         let decided = items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();

@@ -57,6 +57,12 @@ impl Settings {
         PgPoolOptions::new().max_connections(self.pool_size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
 
+    /// One connection without a limit of time for its statements, made when it is needed.
+    pub(super) fn long_pool(&self) -> PgPool {
+        let address = self.options([("statement_timeout", "0")]);
+        PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
+    }
+
     /// The address with settings of the session.
     pub(super) fn options<const N: usize>(&self, session: [(&str, &str); N]) -> PgConnectOptions {
         // notices may quote what they are about

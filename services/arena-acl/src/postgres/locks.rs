@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use domain::arena_acl::{Change, Lock};
+use domain::arena_acl::Lock;
 use sqlx::PgConnection;
+
+use crate::inbox::Item;
 
 /// The lock of the publisher, for a session. Beside the kinds of [`key`].
 pub(super) const PUBLISHER: i64 = 0xF << 59;
 
-/// Takes the locks of `changes` until the transaction ends: kinds in their order, inside a kind ascending ids. One statement; what
+/// Takes the locks of `items` until the transaction ends: kinds in their order, inside a kind ascending ids. One statement; what
 /// others wrote is seen by the statements after it, not by this one.
-pub(super) async fn take(connection: &mut PgConnection, changes: &[&Change]) -> Result<(), sqlx::Error> {
-    let locks: BTreeSet<Lock> = changes.iter().flat_map(|change| change.locks()).collect();
+pub(super) async fn take(connection: &mut PgConnection, items: &[Item]) -> Result<(), sqlx::Error> {
+    let locks: BTreeSet<Lock> = items.iter().flat_map(Item::locks).collect();
     let keys: Vec<i64> = locks.iter().map(key).collect();
     let shared: Vec<bool> = locks.iter().map(|lock| matches!(lock, Lock::CourseShared(_))).collect();
     // unnest gives its rows in the order of the arrays, and each is locked before the next

@@ -1,5 +1,7 @@
 //! What is held of the objects of a batch: one read per table.
 
+mod history;
+
 use std::collections::{BTreeSet, HashMap};
 
 use domain::arena_acl::{
@@ -14,7 +16,10 @@ use crate::inbox::{StoreError, external_id};
 /// Reads what is held of the objects of `changes`.
 pub(super) async fn held(connection: &mut PgConnection, changes: &[&Change]) -> Result<Held, StoreError> {
     let (ids, owners) = participants(connection, changes).await?;
-    Ok(Held { courses: courses(connection, changes).await?, rows: rows(connection, changes).await?, ids, owners })
+    let candidates = history::candidates(connection, changes).await?;
+    let (hist_ids, hist_owners) = history::ids(connection, changes, &candidates).await?;
+    let (courses, rows) = (courses(connection, changes).await?, rows(connection, changes).await?);
+    Ok(Held { courses, rows, ids, owners, hist_ids, hist_owners, candidates })
 }
 
 async fn courses(

@@ -1,6 +1,6 @@
 //! The right to send (architecture section 8.7): a lock on a connection of its own, and a flag that says how the last holder ended.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
@@ -29,29 +29,37 @@ impl PublisherTurn {
     pub(super) async fn wait(settings: &Settings) -> Result<Self, StoreError> {
         let failed = during("waiting for the right to send");
         let options = settings.options([("statement_timeout", "15s"), ("idle_session_timeout", SILENCE)]);
-        let mut connection = PgConnection::connect_with(&options).await.map_err(&failed)?;
-        while !sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
-            .bind(locks::PUBLISHER)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(&failed)?
+        let mut connection = answered(PgConnection::connect_with(&options)).await.map_err(&failed)?;
+        while !answered(
+            sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
+                .bind(locks::PUBLISHER)
+                .fetch_one(&mut connection),
+        )
+        .await
+        .map_err(&failed)?
         {
             sleep(ASK_AGAIN).await;
         }
-        let clean: bool =
-            sqlx::query_scalar("SELECT clean FROM publisher").fetch_one(&mut connection).await.map_err(&failed)?;
+        let clean = sqlx::query_scalar("SELECT clean FROM publisher").fetch_one(&mut connection);
+        let clean: bool = answered(clean).await.map_err(&failed)?;
         if !clean {
             let over = Instant::now() + UNDER_WAY;
             while Instant::now() < over {
                 sleep(ASK_AGAIN).await;
-                connection.ping().await.map_err(&failed)?; // the session must not fall silent
+                answered(connection.ping()).await.map_err(&failed)?; // the session must not fall silent
             }
         }
-        sqlx::query("UPDATE publisher SET clean = false WHERE clean")
-            .execute(&mut connection)
-            .await
-            .map_err(&failed)?;
+        let begin = sqlx::query("UPDATE publisher SET clean = false WHERE clean").execute(&mut connection);
+        answered(begin).await.map_err(&failed)?;
         Ok(Self { connection, lost: false })
+    }
+}
+
+/// An answer within its limit. The limits of the server say nothing where it cannot be heard.
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match timeout(ANSWER, answer).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
     }
 }
 
@@ -59,7 +67,7 @@ impl Turn for PublisherTurn {
     async fn holds(&mut self) -> bool {
         // the lock lives as long as its session, so a session that answers has it
         if !self.lost {
-            self.lost = !matches!(timeout(ANSWER, self.connection.ping()).await, Ok(Ok(())));
+            self.lost = answered(self.connection.ping()).await.is_err();
         }
         !self.lost
     }
@@ -69,7 +77,8 @@ impl Turn for PublisherTurn {
         if self.lost {
             return Err(failed(sqlx::Error::WorkerCrashed));
         }
-        sqlx::query("UPDATE publisher SET clean = true").execute(&mut self.connection).await.map_err(&failed)?;
-        self.connection.close().await.map_err(failed)
+        let end = sqlx::query("UPDATE publisher SET clean = true").execute(&mut self.connection);
+        answered(end).await.map_err(&failed)?;
+        answered(self.connection.close()).await.map_err(failed)
     }
 }

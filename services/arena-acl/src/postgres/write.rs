@@ -35,6 +35,7 @@ impl<'b> Batch<'b> {
         self.release(connection).await?;
         self.upsert_changes(connection).await?;
         self.insert_ids(connection).await?;
+        self.insert_hist_ids(connection).await?;
         self.keep_participants(connection).await?;
         self.misregister_participants(connection).await?;
         self.insert_messages(connection).await

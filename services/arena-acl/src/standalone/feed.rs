@@ -46,6 +46,7 @@ impl Step {
     pub fn record(&self, topics: &Topics) -> Option<Outgoing> {
         let topic = match self.topic.as_deref()? {
             "gjennomforing" => &topics.courses,
+            "histdeltaker" => &topics.history,
             _ => &topics.participants,
         };
         let payload = match (&self.value, &self.raw) {

@@ -10,7 +10,7 @@ use domain::arena_acl::{Operation, Table};
 use kafka::{Outgoing, memory::Broker, source::Partition};
 use serde_json::Value;
 
-use crate::{memory::Memory, retry::Counts, settings::Topics, wire};
+use crate::{jobs::Counts, memory::Memory, settings::Topics, wire};
 
 /// Remembers what was shown already.
 pub(super) struct Shown {

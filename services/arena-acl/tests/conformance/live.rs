@@ -95,11 +95,11 @@ impl Stage for Live {
     }
 
     async fn produce(&mut self, record: Record) -> Result<Place, BadCase> {
-        let Setup { topics, names, history, .. } = &*self.setup;
+        let Setup { topics, names, .. } = &*self.setup;
         let topic = match record.topic.as_str() {
             "gjennomforing" => &names.courses,
             "deltaker" => &names.participants,
-            _ => history,
+            _ => &names.history,
         };
         let record = servers::Record {
             topic: topic.clone(),
@@ -170,14 +170,13 @@ impl Stage for Live {
     }
 
     async fn look(&mut self) -> Result<End, BadCase> {
-        let Setup { topics, names, history, database, .. } = &*self.setup;
+        let Setup { topics, names, database, .. } = &*self.setup;
         let problem = |error| BadCase::because("outputs", &error);
         Ok(End {
             tables: database.tables().await?,
             amt_tiltak: topics.read(&names.group, &self.group_from).await.map_err(problem)?,
             enkeltplass: topics.read(&names.single_place, &self.single_place_from).await.map_err(problem)?,
             topics: names.clone(),
-            history: history.clone(),
         })
     }
 
@@ -189,9 +188,6 @@ impl Stage for Live {
 impl Live {
     /// Waits until the group has committed past the record at `place`.
     async fn passed(&self, place: &Place) -> Result<(), BadCase> {
-        if place.topic == self.setup.history {
-            return Ok(()); // nobody reads it yet
-        }
         let places = [(place.topic.clone(), place.partition, place.offset)];
         let passed = self.setup.topics.wait_committed(GROUP, &places, WAIT).await;
         passed.map_err(|error| BadCase::because("after a record", &error))

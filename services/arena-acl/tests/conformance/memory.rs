@@ -9,7 +9,7 @@ use arena_acl::{
     kafka::GROUP,
     memory::Memory,
     neighbours::Neighbours,
-    scripted::Stubs,
+    scripted::{Script, Stubs},
     service::{Service, Wiring},
     settings::{Calls, Handling, Topics},
 };
@@ -20,14 +20,14 @@ use axum::{
 };
 use chassis::{
     clock::Clock,
-    http::{Client, transport::Scripted},
+    http::Client,
     metrics::Metrics,
     parts::{Parts, PartsError},
     settings,
 };
 use domain::delivery::Message;
 use http::{
-    Method, Request, StatusCode,
+    Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use kafka::{
@@ -69,10 +69,9 @@ pub(crate) struct InMemory {
 struct Outside {
     store: Memory,
     broker: Broker,
-    transport: Arc<Scripted>,
+    script: Script,
     clock: Clock,
     topics: Topics,
-    history: String,
 }
 
 /// The service.
@@ -89,34 +88,34 @@ impl Stage for InMemory {
         let topics = Topics {
             courses: "gjennomforing".to_owned(),
             participants: "deltaker".to_owned(),
+            history: "histdeltaker".to_owned(),
             group: "amt_tiltak".to_owned(),
             single_place: "enkeltplass".to_owned(),
         };
-        let history = "histdeltaker".to_owned();
         let broker = Broker::new(clock.clone());
-        for topic in [&topics.courses, &topics.participants, &history, &topics.group, &topics.single_place] {
+        for topic in [&topics.courses, &topics.participants, &topics.history, &topics.group, &topics.single_place] {
             broker.create_topic(topic, PARTITIONS);
         }
-        let transport = Arc::new(Scripted::new());
+        let script = Script::new();
         for (path, document) in identity::issuer()?.documents() {
-            transport.set(Method::GET, path, StatusCode::OK, document.to_string());
+            script.set(path, StatusCode::OK, document.to_string());
         }
         let store = Memory::with(rows::state(tables)?);
-        let outside = Outside { store, broker, transport, clock, topics, history };
+        let outside = Outside { store, broker, script, clock, topics };
         Ok(Self { running: outside.start()?, outside })
     }
 
     fn script(&mut self, stubs: &Stubs) -> Result<(), BadCase> {
-        stubs.script(&self.outside.transport);
+        self.outside.script.add(stubs);
         Ok(())
     }
 
     async fn produce(&mut self, record: Record) -> Result<Place, BadCase> {
-        let Outside { broker, topics, history, .. } = &self.outside;
+        let Outside { broker, topics, .. } = &self.outside;
         let topic = match record.topic.as_str() {
             "gjennomforing" => &topics.courses,
             "deltaker" => &topics.participants,
-            _ => history,
+            _ => &topics.history,
         };
         let outgoing =
             Outgoing { topic: topic.as_str().into(), key: record.key, payload: record.payload, headers: Vec::new() };
@@ -177,14 +176,13 @@ impl Stage for InMemory {
     }
 
     async fn look(&mut self) -> Result<End, BadCase> {
-        let Outside { store, topics, history, .. } = &self.outside;
+        let Outside { store, topics, .. } = &self.outside;
         let state = store.state();
         Ok(End {
             tables: rows::tables(&state),
             amt_tiltak: self.outside.messages(&topics.group),
             enkeltplass: self.outside.messages(&topics.single_place),
             topics: topics.clone(),
-            history: history.clone(),
         })
     }
 }
@@ -192,19 +190,19 @@ impl Stage for InMemory {
 impl Outside {
     /// A service over all this.
     fn start(&self) -> Result<Running, BadCase> {
-        let Self { store, broker, transport, clock, topics, .. } = self;
+        let Self { store, broker, script, clock, topics } = self;
         let unusable = |error| BadCase::because("settings", &error);
         let no_caches = [("ARENA_ACL_PERSON_CACHE_SECONDS", "0"), ("ARENA_ACL_COURSE_CACHE_SECONDS", "0")];
         let calls = settings::read(no_caches, Calls::declare).map_err(unusable)?;
         let handling = settings::read([("", ""); 0], Handling::declare).map_err(unusable)?;
         let url = |text: &str| Url::parse(text).map_err(|error| BadCase::because("an address", &error));
         let nobody = url("http://neighbour.invalid/")?;
-        let client = || Client::new(nobody.clone(), transport.clone());
+        let client = || Client::new(nobody.clone(), script.transport());
         let well_known = url(&identity::issuer()?.well_known_url())?;
         let service = Service::new(Wiring {
             store: Arc::new(store.clone()),
-            neighbours: Neighbours::new(client(), client(), &calls),
-            auth: Arc::new(Auth::new(transport.clone(), well_known, CLIENT.to_owned())),
+            neighbours: Neighbours::new(client(), client(), client(), &calls),
+            auth: Arc::new(Auth::new(script.transport(), well_known, CLIENT.to_owned())),
             clock: clock.clone(),
             metrics: Metrics::new(),
             handling,
@@ -214,8 +212,7 @@ impl Outside {
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let mut parts = Parts::new(async move { stopped.await.unwrap_or_default() });
-        // as the binary does; the history topic is not read yet
-        let member = broker.member(GROUP, &[topics.courses.clone(), topics.participants.clone()]);
+        let member = broker.member(GROUP, &topics.inputs());
         let drain = Duration::from_secs(8);
         service.spawn(&mut parts, drain, || Ok::<_, ConsumeError<_>>(member), broker.clone());
         let mut running = JoinSet::new();

@@ -13,8 +13,6 @@ pub(crate) struct End {
     pub(crate) tables: Tables,
     /// The full names of the topics that the service reads and writes.
     pub(crate) topics: Topics,
-    /// The full name of the history topic.
-    pub(crate) history: String,
     pub(crate) amt_tiltak: Vec<Message>,
     pub(crate) enkeltplass: Vec<Message>,
 }
@@ -32,7 +30,7 @@ pub(crate) struct Tables {
 
 /// `end` in the shape of `then`. Rows of `arena_data` have their images too, messages all that is in them.
 pub(crate) fn observed(end: &End) -> Value {
-    let End { tables, topics, history, amt_tiltak, enkeltplass } = end;
+    let End { tables, topics, amt_tiltak, enkeltplass } = end;
     json!({
         "arena_data": tables.arena_data.iter().map(arena_data).collect::<Vec<_>>(),
         "gjennomforing": tables.gjennomforing.iter().map(|row| only(&GJENNOMFORING, row)).collect::<Vec<_>>(),
@@ -40,7 +38,7 @@ pub(crate) fn observed(end: &End) -> Value {
         "id_translation": tables.id_translation.iter().map(|row| only(&ID_TRANSLATION, row)).collect::<Vec<_>>(),
         "hist_id_translation":
             tables.hist_id_translation.iter().map(|row| only(&HIST_ID_TRANSLATION, row)).collect::<Vec<_>>(),
-        "quarantine": tables.quarantine.iter().map(|row| quarantine(row, topics, history)).collect::<Vec<_>>(),
+        "quarantine": tables.quarantine.iter().map(|row| quarantine(row, topics)).collect::<Vec<_>>(),
         "amt_tiltak": amt_tiltak.iter().map(wrapped).collect::<Vec<_>>(),
         "enkeltplass": enkeltplass.iter().map(bare).collect::<Vec<_>>(),
     })
@@ -64,11 +62,11 @@ fn only(columns: &[&str], row: &Value) -> Value {
     Value::Object(columns.iter().map(|column| ((*column).to_owned(), row[*column].clone())).collect())
 }
 
-fn quarantine(row: &Value, topics: &Topics, history: &str) -> Value {
+fn quarantine(row: &Value, topics: &Topics) -> Value {
     let topic = match row["topic"].as_str() {
         Some(topic) if topic == topics.courses => "gjennomforing",
         Some(topic) if topic == topics.participants => "deltaker",
-        Some(topic) if topic == history => "histdeltaker",
+        Some(topic) if topic == topics.history => "histdeltaker",
         other => other.unwrap_or_default(),
     };
     json!({ "topic": topic, "reason": row["reason"] })

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 use testkit::vectors::{BadCase, object, text};
+use url::form_urlencoded;
 
 /// The input topics by their logical names.
 pub(crate) const INPUTS: [&str; 3] = ["gjennomforing", "deltaker", "histdeltaker"];
@@ -15,16 +16,23 @@ pub(crate) const INPUTS: [&str; 3] = ["gjennomforing", "deltaker", "histdeltaker
 pub(crate) enum Step {
     /// Produce a record.
     Record(Record),
-    /// Run the retry job so many times, on pages of this size.
-    Retry { times: u64, batch_size: Option<u64> },
+    /// Run a job or a command so many times.
+    Run { call: Call, times: u64, shows: Shows },
     /// Change what third parties answer; placeholders are still in it.
     SetHttp(Value),
     /// Move the clock by this ISO 8601 duration.
     AdvanceClock(String),
     /// Call the service.
     Http(Call),
-    /// A job or command that the service does not have yet.
-    NotBuilt(&'static str),
+}
+
+/// What of the answer of a job or a command the case sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shows {
+    Nothing,
+    Body,
+    /// Only that the import cannot go on.
+    Blocked,
 }
 
 /// A record.
@@ -81,22 +89,20 @@ impl Step {
     }
 }
 
+/// A job or a command: a route of the service, and what of its answer the case sees.
 fn job(path: &str, step: &Value) -> Result<Step, BadCase> {
     let name = text(&format!("{path}.run"), &step["run"])?;
-    let (required, optional, not_built): (&[&str], &[&str], _) = match name {
-        "retry_job" => (&["run"], &["times", "batch_size"], None),
-        "failed_job" => (&["run"], &["times"], Some("job failed_job")),
-        "delete_ignored_job" => (&["run"], &[], Some("job delete_ignored_job")),
-        "requeue_latest" => (&["run"], &["table", "by"], Some("command requeue_latest")),
-        "check_latest" => (&["run"], &["table", "fix"], Some("command check_latest")),
-        "relast" => (&["run", "tiltakskode"], &[], Some("command relast")),
-        "backfill" => (&["run", "value"], &[], Some("import backfill")),
+    let (required, optional, route): (&[&str], &[&str], &str) = match name {
+        "retry_job" => (&["run"], &["times", "batch_size"], "/internal/api/jobs/retry"),
+        "failed_job" => (&["run"], &["times"], "/internal/api/jobs/failed"),
+        "delete_ignored_job" => (&["run"], &[], "/internal/api/jobs/purge"),
+        "requeue_latest" => (&["run"], &["table", "by"], "/internal/api/requeue-latest"),
+        "check_latest" => (&["run"], &["table", "fix"], "/internal/api/check-latest"),
+        "relast" => (&["run", "tiltakskode"], &[], "/internal/api/relast-deltakere/"),
+        "backfill" => (&["run", "value"], &[], "/internal/test/backfill"),
         _ => return Err(BadCase::new(format!("{path}.run {name:?} is not known"))),
     };
     let members = object(path, step, required, optional)?;
-    if let Some(what) = not_built {
-        return Ok(Step::NotBuilt(what));
-    }
     let count = |name: &str| match members.get(name) {
         None => Ok(None),
         Some(value) => match value.as_u64().filter(|count| *count > 0) {
@@ -104,7 +110,34 @@ fn job(path: &str, step: &Value) -> Result<Step, BadCase> {
             None => Err(BadCase::new(format!("{path}.{name} is not a count"))),
         },
     };
-    Ok(Step::Retry { times: count("times")?.unwrap_or(1), batch_size: count("batch_size")? })
+    let mut route = match members.get("tiltakskode") {
+        Some(code) => format!("{route}{}", text(&format!("{path}.tiltakskode"), code)?),
+        None => route.to_owned(),
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(rows) = count("batch_size")? {
+        query.append_pair("batch_size", &rows.to_string());
+    }
+    for name in ["table", "by"] {
+        if let Some(value) = members.get(name) {
+            query.append_pair(name, text(&format!("{path}.{name}"), value)?);
+        }
+    }
+    if let Some(fix) = members.get("fix") {
+        let fix = fix.as_bool().ok_or_else(|| BadCase::new(format!("{path}.fix is not true or false")))?;
+        query.append_pair("fix", &fix.to_string());
+    }
+    let query = query.finish();
+    if !query.is_empty() {
+        route = format!("{route}?{query}");
+    }
+    let call = Call { body: members.get("value").cloned(), ..Call::local(Method::POST, route) };
+    let shows = match name {
+        "retry_job" | "failed_job" => Shows::Nothing,
+        "backfill" => Shows::Blocked,
+        _ => Shows::Body,
+    };
+    Ok(Step::Run { call, times: count("times")?.unwrap_or(1), shows })
 }
 
 fn record(path: &str, value: &Value) -> Result<Record, BadCase> {

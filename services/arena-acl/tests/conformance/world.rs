@@ -9,7 +9,7 @@ use testkit::vectors::{BadCase, Bindings, Case, Mode, World};
 
 use crate::{
     observed::{End, observed},
-    steps::{Call, Record, Step},
+    steps::{Call, Record, Shows, Step},
 };
 
 /// The service with what stands behind it: memory or real servers.
@@ -89,11 +89,18 @@ impl<S: Stage> World for Scene<S> {
                 self.delivered = Some(self.stage.produce(record).await?);
                 Value::Null
             }
-            Step::Retry { times, batch_size } => {
+            Step::Run { call, times, shows } => {
+                let mut body = Value::Null;
                 for _ in 0..times {
-                    self.retry(batch_size).await?;
+                    body = self.run(&call).await?;
+                    self.stage.idle().await?;
                 }
-                Value::Null
+                match shows {
+                    Shows::Nothing => Value::Null,
+                    Shows::Body => body,
+                    Shows::Blocked if body == json!({ "result": "blocked" }) => json!({ "backfill": "blocked" }),
+                    Shows::Blocked => Value::Null,
+                }
             }
             Step::SetHttp(stubs) => {
                 self.bind(&stubs).await?;
@@ -110,7 +117,6 @@ impl<S: Stage> World for Scene<S> {
                 let authorization = call.token.then(crate::identity::authorization).transpose()?;
                 shown(self.stage.call(&call, authorization).await?)
             }
-            Step::NotBuilt(what) => return Err(BadCase::new(format!("{what} is not built yet"))),
         };
         self.stage.idle().await?;
         Ok(answer)
@@ -145,10 +151,11 @@ impl<S: Stage> World for Scene<S> {
 pub(crate) const CLOCK: &str = "/internal/test/clock";
 
 impl<S: Stage> Scene<S> {
-    async fn retry(&mut self, batch_size: Option<u64>) -> Result<(), BadCase> {
-        let query = batch_size.map(|rows| format!("?batch_size={rows}")).unwrap_or_default();
-        let call = Call::local(Method::POST, format!("/internal/api/jobs/retry{query}"));
-        expect_ok(&call, self.stage.call(&call, None).await?)
+    async fn run(&mut self, call: &Call) -> Result<Value, BadCase> {
+        let answer = self.stage.call(call, None).await?;
+        let body = serde_json::from_slice(&answer.body).unwrap_or_default();
+        expect_ok(call, answer)?;
+        Ok(body)
     }
 
     /// Binds the placeholders of `value` that nothing has bound yet to what the tables of translations say.

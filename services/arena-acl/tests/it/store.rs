@@ -15,7 +15,10 @@ use domain::{
     },
     delivery::{Class, Outcome, Settlement},
 };
-use sqlx::{PgPool, Row as _, postgres::PgRow};
+use sqlx::{
+    PgPool, Row as _,
+    postgres::{PgPoolOptions, PgRow},
+};
 use testkit::servers::FreshDatabase;
 use uuid::Uuid;
 
@@ -57,7 +60,9 @@ impl Live {
     pub(crate) async fn over(database: &FreshDatabase) -> Self {
         let store = Self::process(database);
         store.migrate().await.unwrap();
-        Self { store, reader: PgPool::connect(database.url()).await.unwrap() }
+        // one session, so that it is known which the others are
+        let reader = PgPoolOptions::new().max_connections(1).connect(database.url()).await.unwrap();
+        Self { store, reader }
     }
 
     /// The store as a process of its own has it.
@@ -221,7 +226,7 @@ pub(crate) fn course(id: i64, position: &str) -> Item {
 pub(crate) fn item(table: Table, arena_id: i64, position: &str, row: Row, after: &str) -> Item {
     let position = Position::new(position).unwrap();
     let change = Change { table, arena_id, operation: Operation::Created, position, timestamp: at(6), row };
-    Item { change, before: None, after: Some(after.into()) }
+    Item { change, before: None, after: Some(after.into()), also: Vec::new() }
 }
 
 /// An effect that stores the change in `status` and does nothing else.

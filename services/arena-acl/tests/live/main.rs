@@ -4,6 +4,7 @@
 //! two at once would be members of one group.
 #![cfg(test)]
 
+mod account;
 mod broker;
 #[cfg(feature = "failpoints")]
 mod crash;

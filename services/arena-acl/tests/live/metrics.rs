@@ -21,7 +21,8 @@ impl Metrics {
                 let (series, value) = line.rsplit_once(' ')?;
                 let (found, labels) = series.trim_end_matches('}').split_once('{')?;
                 let labels: Vec<&str> = labels.split(',').collect();
-                (found == name && wanted.iter().all(|label| labels.contains(&label.as_str()))).then(|| value.parse::<u64>().unwrap())
+                (found == name && wanted.iter().all(|label| labels.contains(&label.as_str())))
+                    .then(|| value.parse::<u64>().unwrap())
             })
             .sum()
     }

@@ -23,7 +23,8 @@ impl Neighbours {
         });
         for course in courses {
             let uuid = Course::uuid(course.id);
-            stub.on("GET", &format!("/api/v1/tiltaksgjennomforinger/id/{}", course.id)).answers(200, json!({ "id": uuid }));
+            stub.on("GET", &format!("/api/v1/tiltaksgjennomforinger/id/{}", course.id))
+                .answers(200, json!({ "id": uuid }));
             stub.on("GET", &format!("/api/v2/tiltaksgjennomforinger/{uuid}")).answers(
                 200,
                 json!({

@@ -18,6 +18,9 @@ const UNSUPPORTED: Course = Course { id: 3004, measure: "MENTOR", kind: None, co
 const COURSES: [Course; 4] = [GROUP, SINGLE_PLACE, INCOMPLETE, UNSUPPORTED];
 const UNKNOWN: i64 = 3999;
 
+/// Topic, partition, offset, value, reason.
+type Quarantined = (String, i32, i64, Option<Vec<u8>>, String);
+
 fn change(participant: i64, course: i64, operation: &'static str, position: u64) -> Change {
     Change { participant, course, operation, position }
 }
@@ -40,7 +43,11 @@ async fn records_become_rows_and_messages() {
         raw(&world.participants, 1, None), // 70,001 and 70,002 share their partitions with poison
         raw(&world.participants, 1, Some("{".into())),
         in_partition(&second),
-        record(&world.participants, 2, &json!({ "table": "SIAMO.PERSON", "op_type": "I", "op_ts": "2025-03-10 11:59:58.000000", "pos": "104" })),
+        record(
+            &world.participants,
+            2,
+            &json!({ "table": "SIAMO.PERSON", "op_type": "I", "op_ts": "2025-03-10 11:59:58.000000", "pos": "104" }),
+        ),
         in_partition(&single_place),
         in_partition(&change(70_003, INCOMPLETE.id, "I", 104)),
         in_partition(&change(70_004, UNSUPPORTED.id, "I", 105)),
@@ -53,7 +60,12 @@ async fn records_become_rows_and_messages() {
 
     let uuids = world.uuids().await;
     let rows = world.rows().await;
-    let rows: Vec<_> = rows.iter().map(|(id, operation, position, status)| (id.as_str(), operation.as_str(), position.trim_start_matches('0'), status.as_str())).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, operation, position, status)| {
+            (id.as_str(), operation.as_str(), position.trim_start_matches('0'), status.as_str())
+        })
+        .collect();
     assert_eq!(
         rows,
         [
@@ -86,7 +98,7 @@ async fn records_become_rows_and_messages() {
     let bare = world.topics.read(&world.single_place, &[]).await.unwrap();
     assert_eq!(bare.iter().map(json).collect::<Vec<_>>(), [single_place.message(uuids[&70_002])]);
 
-    let quarantine: Vec<(String, i32, i64, Option<Vec<u8>>, String)> = sqlx::query_as(
+    let quarantine: Vec<Quarantined> = sqlx::query_as(
         "SELECT topic, partition, record_offset, record_value, reason FROM quarantine ORDER BY partition, record_offset",
     )
     .fetch_all(&world.pool)
@@ -99,7 +111,8 @@ async fn records_become_rows_and_messages() {
     assert_eq!(quarantine, expected);
 
     let metrics = world.metrics().await;
-    let counted = ["applied", "ignored", "waiting", "dead_lettered", "returned"].map(|outcome| metrics.settled(&world.participants, outcome));
+    let counted = ["applied", "ignored", "waiting", "dead_lettered", "returned"]
+        .map(|outcome| metrics.settled(&world.participants, outcome));
     assert_eq!((metrics.received(&world.participants), counted), (11, [3, 4, 2, 2, 0]));
     for source in [&world.courses, &world.participants] {
         metrics.assert_balance(source);

@@ -37,6 +37,8 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 pub(crate) struct World {
     pub(crate) courses: String,
     pub(crate) participants: String,
+    /// Historised participant changes.
+    pub(crate) history: String,
     pub(crate) group: String,
     pub(crate) single_place: String,
     pub(crate) admin: String,
@@ -65,6 +67,7 @@ impl World {
         Self {
             courses: topics.create("gjennomforing", 1).await.unwrap(),
             participants: topics.create("deltaker", PARTITIONS).await.unwrap(),
+            history: topics.create("histdeltaker", PARTITIONS).await.unwrap(),
             group: topics.create("amt", PARTITIONS).await.unwrap(),
             single_place: topics.create("enkeltplass", 1).await.unwrap(),
             admin: format!("http://127.0.0.1:{}", free_port().unwrap()),
@@ -84,7 +87,9 @@ impl World {
     /// The same with further settings, which win.
     pub(crate) async fn start_with(&self, settings: &[(&'static str, String)]) -> Process {
         let mut process = self.launch(settings);
-        process.wait_ready(&self.admin, BOUND).await.unwrap();
+        if let Err(error) = process.wait_ready(&self.admin, BOUND).await {
+            panic!("{error}\n{}", process.output().join("\n"));
+        }
         process
     }
 
@@ -96,6 +101,7 @@ impl World {
             ("KAFKA_SESSION_TIMEOUT_SECONDS", SESSION.as_secs().to_string()),
             ("ARENA_TILTAKGJENNOMFORING_TOPIC", self.courses.clone()),
             ("ARENA_TILTAK_DELTAKER_TOPIC", self.participants.clone()),
+            ("ARENA_HIST_TILTAK_DELTAKER_TOPIC", self.history.clone()),
             ("AMT_TOPIC", self.group.clone()),
             ("AMT_ENKELTPLASS_TOPIC", self.single_place.clone()),
             ("ARENA_ACL_LISTEN", format!("127.0.0.1:{}", free_port().unwrap())),
@@ -118,7 +124,11 @@ impl World {
     /// Produces in this order; the places are for [`handled`](Self::handled).
     pub(crate) async fn produce(&self, records: &[Record]) -> Vec<(String, i32, i64)> {
         let places = self.topics.produce_all(records).await.unwrap();
-        records.iter().zip(places).map(|(record, (partition, offset))| (record.topic.clone(), partition, offset)).collect()
+        records
+            .iter()
+            .zip(places)
+            .map(|(record, (partition, offset))| (record.topic.clone(), partition, offset))
+            .collect()
     }
 
     pub(crate) async fn produce_changes(&self, changes: &[Change]) -> Vec<(String, i32, i64)> {

@@ -32,6 +32,28 @@ impl Batch<'_> {
         .map_err(during("writing participant ids"))
     }
 
+    /// A UUID that has a history id keeps it; a history id that another UUID has is refused (3.3).
+    pub(super) async fn insert_hist_ids(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let mut mappings: Vec<_> =
+            self.decided.iter().filter_map(|(_, write)| write.effect.hist_mapping.as_ref()).collect();
+        if mappings.is_empty() {
+            return Ok(());
+        }
+        mappings.sort_by_key(|mapping| mapping.history);
+        sqlx::query(
+            "INSERT INTO arena_data_hist_id_translation (amt_id, arena_hist_id, arena_id) \
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) \
+             ON CONFLICT (amt_id) DO NOTHING",
+        )
+        .bind(mappings.iter().map(|mapping| mapping.amt_id).collect::<Vec<Uuid>>())
+        .bind(mappings.iter().map(|mapping| mapping.history.to_string()).collect::<Vec<_>>())
+        .bind(mappings.iter().map(|mapping| mapping.participant.as_deref()).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(during("writing history ids"))
+    }
+
     /// Last known rows, inserted or changed in every column but id and creation time.
     pub(super) async fn keep_participants(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let rows: BTreeMap<ParticipantId, &LastKnown> = self

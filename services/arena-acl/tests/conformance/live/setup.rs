@@ -2,9 +2,13 @@
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
-use arena_acl::{neighbours::LIMITS, scripted::Stubs, settings::Topics};
+use arena_acl::{
+    neighbours::LIMITS,
+    scripted::{PARTICIPATIONS, Stubs},
+    settings::Topics,
+};
 use chassis::http::transport::Reqwest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{
     process::{Process, free_port},
     servers::{self, TestTopics},
@@ -27,8 +31,6 @@ pub(super) struct Setup {
     pub(super) topics: TestTopics,
     /// The full names of the topics that the service reads and writes.
     pub(super) names: Topics,
-    /// The full name of the history topic.
-    pub(super) history: String,
     pub(super) database: Database,
     /// All third parties; they share no path.
     pub(super) neighbours: Stub,
@@ -52,15 +54,14 @@ impl Setup {
         let names = Topics {
             courses: create("gjennomforing").await?,
             participants: create("deltaker").await?,
+            history: create("histdeltaker").await?,
             group: create("amt-tiltak").await?,
             single_place: create("enkeltplass").await?,
         };
-        let history = create("histdeltaker").await?;
         let failed = |error: io::Error| BadCase::because("the setup", &error);
         let mut setup = Self {
             topics,
             names,
-            history,
             database: Database::fresh(servers::postgres().await).await?,
             neighbours: Stub::start().map_err(failed)?,
             transport: Reqwest::new(LIMITS).map_err(|error| BadCase::because("the HTTP client", &error))?,
@@ -113,12 +114,17 @@ impl Setup {
                 script.answers(status, body);
             }
         }
+        for (person, stub) in &stubs.amt_tiltak {
+            let asked = json!({ "personIdent": person });
+            let script = self.neighbours.on("POST", PARTICIPATIONS).when(move |request| request.json() == asked);
+            script.answers(stub.status, stub.body.clone().unwrap_or_default());
+        }
         Ok(())
     }
 
     fn environment(&self) -> Result<Vec<(&'static str, String)>, BadCase> {
         let issuer = identity::issuer()?;
-        let Topics { courses, participants, group, single_place } = self.names.clone();
+        let Topics { courses, participants, history, group, single_place } = self.names.clone();
         Ok(vec![
             ("ARENA_ACL_TEST_MODE", "true".to_owned()),
             ("ARENA_ACL_LISTEN", format!("0.0.0.0:{}", self.port)),
@@ -127,12 +133,15 @@ impl Setup {
             ("DB_JDBC_URL", self.database.jdbc_url()),
             ("ARENA_TILTAKGJENNOMFORING_TOPIC", courses),
             ("ARENA_TILTAK_DELTAKER_TOPIC", participants),
+            ("ARENA_HIST_TILTAK_DELTAKER_TOPIC", history),
             ("AMT_TOPIC", group),
             ("AMT_ENKELTPLASS_TOPIC", single_place),
             ("AMT_ARENA_ORDS_PROXY_URL", self.neighbours.url().to_owned()),
             ("AMT_ARENA_ORDS_PROXY_SCOPE", "api://ords/.default".to_owned()),
             ("MULIGHETSROMMET_API_URL", self.neighbours.url().to_owned()),
             ("MULIGHETSROMMET_API_SCOPE", "api://mulighetsrommet/.default".to_owned()),
+            ("AMTTILTAK_URL", self.neighbours.url().to_owned()),
+            ("AMTTILTAK_SCOPE", "api://amt-tiltak/.default".to_owned()),
             ("AZURE_APP_CLIENT_ID", CLIENT.to_owned()),
             ("AZURE_APP_JWK", issuer.client_jwk()),
             ("AZURE_OPENID_CONFIG_TOKEN_ENDPOINT", issuer.token_endpoint()),

@@ -25,7 +25,8 @@ async fn end_sessions(store: Postgres, reader: &PgPool) {
     drop(store);
     for _ in 0..100 {
         let others: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
         )
         .fetch_one(reader)
         .await

@@ -1,4 +1,4 @@
-//! The jobs that handle stored changes again (docs/spec/arena-acl.md 6.2).
+//! The jobs over stored changes (docs/spec/arena-acl.md 6.2–6.4).
 
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
@@ -8,10 +8,11 @@ use domain::{
 };
 use serde::Serialize;
 use tokio::sync::Mutex;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     inbox::{Cursor, Inbox, Item, StoreError},
+    operations::Operations,
     records::Records,
     wire,
 };
@@ -33,9 +34,34 @@ pub struct Counts {
     pub left: u64,
 }
 
+/// Which stored changes are handled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rerun {
+    /// Those in RETRY (6.2).
+    Retry,
+    /// Those in FAILED (6.3).
+    Failed,
+}
+
+impl Rerun {
+    fn status(self) -> IngestStatus {
+        match self {
+            Self::Retry => IngestStatus::Retry,
+            Self::Failed => IngestStatus::Failed,
+        }
+    }
+
+    fn pass(self) -> Pass {
+        match self {
+            Self::Retry => Pass::Retry,
+            Self::Failed => Pass::Failed,
+        }
+    }
+}
+
 /// Why a run did not happen or ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum RetryError {
+pub enum JobError {
     /// A run never overlaps itself.
     #[error("the job is running already")]
     Running,
@@ -44,56 +70,81 @@ pub enum RetryError {
     Store(#[from] StoreError),
 }
 
-/// The retry job. A clone is the same job.
-pub struct Retry<I> {
+/// The jobs. A clone is the same jobs.
+pub struct Jobs<I> {
     inbox: Arc<I>,
     records: Arc<Records<I>>,
-    running: Arc<Mutex<()>>,
+    running: Arc<Running>,
 }
 
-impl<I> Clone for Retry<I> {
+/// Held while a run of the job is under way in this process. Different jobs may overlap.
+#[derive(Debug, Default)]
+struct Running {
+    retry: Mutex<()>,
+    failed: Mutex<()>,
+    purge: Mutex<()>,
+}
+
+impl<I> Clone for Jobs<I> {
     fn clone(&self) -> Self {
         Self { inbox: self.inbox.clone(), records: self.records.clone(), running: self.running.clone() }
     }
 }
 
-impl<I: Inbox> Retry<I> {
-    /// The job over a store.
+impl<I: Inbox + Operations> Jobs<I> {
+    /// The jobs over a store.
     pub fn new(inbox: Arc<I>, records: Arc<Records<I>>) -> Self {
         Self { inbox, records, running: Arc::default() }
     }
 
-    /// Handles every row in RETRY once, courses first, then participants, then history rows; inside a table by
+    /// Handles every row in the status of `job` once, courses first, then participants, then history rows; inside a table by
     /// position. Pages of `batch_size` rows bound the memory. Another run may follow at any time.
     ///
     /// # Errors
     /// When a run is under way in this process, or the store fails.
-    pub async fn run(&self, batch_size: NonZeroU32) -> Result<Counts, RetryError> {
-        let _running = self.running.try_lock().map_err(|_busy| RetryError::Running)?;
+    pub async fn run(&self, job: Rerun, batch_size: NonZeroU32) -> Result<Counts, JobError> {
+        let running = match job {
+            Rerun::Retry => &self.running.retry,
+            Rerun::Failed => &self.running.failed,
+        };
+        let _running = running.try_lock().map_err(|_busy| JobError::Running)?;
         let mut counts = Counts::default();
         for table in Table::ALL {
             let mut cursor = None;
             loop {
-                let page = self.inbox.page(table, IngestStatus::Retry, cursor.as_ref(), batch_size.get()).await?;
+                let page = self.inbox.page(table, job.status(), cursor.as_ref(), batch_size.get()).await?;
                 let Some(last) = page.last() else { break };
                 cursor = Some(Cursor { position: last.position.clone(), id: last.id });
                 let items: Vec<Item> = page.iter().map(wire::stored).collect();
                 for wave in waves(items) {
-                    self.handle(&wave, &mut counts).await?;
+                    self.handle(&wave, job.pass(), &mut counts).await?;
                 }
             }
         }
+        info!(job = ?job, counts = ?counts, "a job has ended");
         Ok(counts)
+    }
+
+    /// Deletes what was ignored, and says how many rows that were (6.4).
+    ///
+    /// # Errors
+    /// When a run is under way in this process, or the store fails.
+    pub async fn purge(&self) -> Result<u64, JobError> {
+        let _running = self.running.purge.try_lock().map_err(|_busy| JobError::Running)?;
+        let deleted = self.inbox.purge().await?;
+        info!(deleted, "{deleted} ignored changes were deleted");
+        Ok(deleted)
     }
 
     /// Whether a run is under way in this process.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.running.try_lock().is_err()
+        let Running { retry, failed, purge } = &*self.running;
+        [retry, failed, purge].into_iter().any(|job| job.try_lock().is_err())
     }
 
-    async fn handle(&self, wave: &[Item], counts: &mut Counts) -> Result<(), StoreError> {
-        for (item, ended) in wave.iter().zip(self.records.handle(wave, Pass::Retry).await) {
+    async fn handle(&self, wave: &[Item], pass: Pass, counts: &mut Counts) -> Result<(), StoreError> {
+        for (item, ended) in wave.iter().zip(self.records.handle(wave, pass).await) {
             counts.seen += 1;
             let change = &item.change;
             match ended {
