@@ -55,7 +55,7 @@ vectors-live SERVICE *ARGS:
 [group('test')]
 [no-exit-message]
 crash SERVICE *ARGS:
-    @service=$1 && shift && deploy/local/with-servers cargo test --locked -p "$service" --features failpoints --test crash -- --ignored --nocapture "$@"
+    @service=$1 && shift && deploy/local/with-servers cargo test --locked -p "$service" --features failpoints --test live -- --ignored --nocapture crash:: "$@"
 
 # the full path as a ratio to the plain writes of the same rows; one JSON line per figure
 [group('test')]
@@ -73,8 +73,8 @@ fmt:
 [group('code')]
 [no-exit-message]
 lint:
-    cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo clippy --workspace --all-targets --locked --all-features -- -D warnings
+    cargo clippy --workspace --all-targets --test '*' --locked -- -D warnings
+    cargo clippy --workspace --all-targets --test '*' --locked --all-features -- -D warnings
 
 # licences, bans, sources and known vulnerabilities of all crates; builds cargo-deny the first time (4 minutes)
 [group('code')]

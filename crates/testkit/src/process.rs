@@ -9,7 +9,10 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -233,10 +236,25 @@ impl Drop for Process {
 
 /// A port on loopback that was free just now. Another process may take it first: start soon, and read the error if it does not start.
 ///
+/// It lies below the ports that systems give to outgoing connections, so none of those can take it meanwhile.
+///
 /// # Errors
 /// No port can be had.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // processes that ask at the same time begin at different places
+    let begin = std::process::id().wrapping_mul(101);
+    for _ in 0..COUNT {
+        let place = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).into()) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(place).unwrap_or_default();
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound.map(|_free| port),
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn reading(pipe: Option<impl Read + Send + 'static>) -> io::Result<Arc<Lines>> {

@@ -26,6 +26,8 @@ const TURN_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// The most messages of one window.
 const WINDOW: u32 = 500;
+/// The longest pause between two tries: while one process has the turn its session must not fall silent, or the turn is lost.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the end waits for what the producer still holds.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -220,7 +222,7 @@ impl Patience {
         self.failures = self.failures.saturating_add(1);
         tokio::select! {
             () = part.stopping() => {}
-            () = sleep(backoff::pause(self.failures, None, &mut self.jitter)) => {}
+            () = sleep(backoff::pause(self.failures, None, &mut self.jitter).min(LONGEST_PAUSE)) => {}
         }
     }
 }

@@ -187,7 +187,8 @@ impl<S: Store> Service<S> {
             let import: test_mode::Import = Arc::new(move |record| {
                 let records = records.clone();
                 Box::pin(async move {
-                    let item = wire::read(&record).map_err(|_| Refusal(StatusCode::BAD_REQUEST, "not a record"))?;
+                    let item =
+                        wire::read(&record).map_err(|_unreadable| Refusal(StatusCode::BAD_REQUEST, "not a record"))?;
                     Ok(records.backfill(&item).await?)
                 })
             });

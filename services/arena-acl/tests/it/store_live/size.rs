@@ -50,6 +50,7 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
              CASE n % 100 WHEN 1 THEN 'RETRY' WHEN 2 THEN 'WAITING' ELSE 'HANDLED' END,
              jsonb_build_object('TILTAKGJENNOMFORING_ID', n % 3000) FROM generate_series(1, $1) n",
         "INSERT INTO arena_data_id_translation SELECT gen_random_uuid(), 'SIAMO.TILTAKDELTAKER', n::text FROM generate_series(1, $1) n",
+        "INSERT INTO arena_data_hist_id_translation SELECT gen_random_uuid(), n::text, NULL FROM generate_series(1, $1) n",
         "INSERT INTO gjennomforing (arena_id, tiltak_kode, is_valid) SELECT n::text, 'INDOPPFAG', true FROM generate_series(1, $1) n",
         "INSERT INTO deltaker (id, arena_id, person_id, gjennomforing_id, reg_dato, mod_dato, status, arena_source_table)
          SELECT gen_random_uuid(), n, n, n % 3000, now(), now(), 'TILBUD', 'SIAMO.TILTAKDELTAKER' FROM generate_series(1, $1) n",
