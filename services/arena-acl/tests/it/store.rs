@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc};
 use arena_acl::{
     inbox::{Inbox, Item, NewMessage, Outbox, Write},
     memory::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Memory, Outgoing, State},
+    operations::Operations,
     postgres::{self, Postgres},
 };
 use chassis::dead_letters::{DeadLetter, DeadLetters, Position as Place};
@@ -24,11 +25,11 @@ use uuid::Uuid;
 
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
-    type Store: Inbox + Outbox + DeadLetters + Clone;
+    type Store: Inbox + Outbox + Operations + DeadLetters + Clone;
     fn store(&self) -> &Self::Store;
     /// All its tables.
     fn state(&self) -> impl Future<Output = State> + Send;
-    /// The same with a further row in 3.3, which no port writes.
+    /// The same with a further row in 3.3.
     fn historised(self, row: HistIdTranslation) -> impl Future<Output = Self> + Send;
 }
 

@@ -1,12 +1,14 @@
 //! What the ports of the store promise, for both stores.
 
+mod history;
 mod inbox;
+mod operations;
 mod outbox;
 mod pages;
 
 use arena_acl::memory::Memory;
 
-use self::{inbox::*, outbox::*, pages::*};
+use self::{history::*, inbox::*, operations::*, outbox::*, pages::*};
 use crate::store::Live;
 
 testkit::contract! {
@@ -25,6 +27,14 @@ testkit::contract! {
         what_is_held_is_what_was_written,
         an_external_id_has_one_owner,
         a_translation_prefers_the_participant,
+        a_history_row_finds_the_participations_of_its_person_and_course,
+        a_participation_keeps_its_first_history_id,
+        a_history_id_of_another_participation_is_refused,
+        purging_deletes_what_was_ignored_and_nothing_else,
+        the_newest_change_of_each_object_is_requeued,
+        the_newest_by_arrival_may_be_another,
+        what_was_handled_out_of_order_is_told_and_mended,
+        a_measure_is_loaded_again_from_its_newest_handled_or_new_changes,
         pages_go_by_numeric_position_then_arrival,
         a_page_edge_between_equal_positions_loses_nothing,
         a_page_holds_one_table_and_one_status,
