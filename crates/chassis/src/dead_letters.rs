@@ -88,6 +88,8 @@ pub trait DeadLetters: Send + Sync {
 pub struct PutError {
     /// Where the failure lies; `Permanent` means that the store refuses these letters.
     pub class: Class,
+    /// The store cannot be reached or has no room, so that whatever was asked would have failed.
+    pub outage: bool,
     /// What failed, for people: code and constraint, nothing of the letters.
     pub detail: String,
 }

@@ -23,7 +23,7 @@ mod validate;
 pub use answers::{Answers, CourseDetails, NationalId, Participation, Question, Unanswered};
 pub use backfill::{Backfill, backfill};
 pub use course::is_valid as course_is_valid;
-pub use decide::{Decision, Moment, decide, failed};
+pub use decide::{DUPLICATE, Decision, Moment, SUPERSEDED, decide, failed, is_duplicate};
 pub use effect::{
     CourseWrite, DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Mark, Publication, PublishedOperation,
     PublishedParticipant, RowWrite, Topic,
@@ -33,6 +33,6 @@ pub use held::{Candidate, Held, HeldCourse, HeldId, HeldRow};
 pub use reason::{Reason, reason};
 pub use record::{
     Change, CourseId, CourseRow, IngestStatus, Lock, Operation, ParticipantId, ParticipantRow, PersonId, Position, Row,
-    Table,
+    Table, long_uuid,
 };
 pub use status::{CourseState, ParticipantStatus, StatusInput, status};

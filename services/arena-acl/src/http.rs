@@ -6,16 +6,16 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{ConnectInfo, Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use chassis::clock::Clock;
+use domain::arena_acl::long_uuid;
 use serde_json::json;
 use tracing::error;
-use uuid::Uuid;
 
 use crate::{
     auth::Auth,
@@ -93,22 +93,25 @@ async fn authorised<I: Inbox>(
     }
 }
 
-async fn translation<I: Inbox>(State(api): State<Arc<Api<I>>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn translation<I: Inbox>(State(api): State<Arc<Api<I>>>, id: Id) -> Result<Response, Refusal> {
     // history ids are not returned: the caller could not tell them apart
-    match find(&api, &id).await?.arena_id {
+    match find(&api, id).await?.arena_id {
         Some(arena_id) => Ok(Json(json!({ "arenaId": arena_id })).into_response()),
         None => Err(Refusal(StatusCode::NOT_FOUND, "no Arena id belongs to this id")),
     }
 }
 
-async fn translation_v2<I: Inbox>(State(api): State<Arc<Api<I>>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let Translation { arena_id, arena_hist_id } = find(&api, &id).await?;
+async fn translation_v2<I: Inbox>(State(api): State<Arc<Api<I>>>, id: Id) -> Result<Response, Refusal> {
+    let Translation { arena_id, arena_hist_id } = find(&api, id).await?;
     Ok(Json(json!({ "arenaId": arena_id, "arenaHistId": arena_hist_id })).into_response())
 }
 
-async fn find<I: Inbox>(api: &Api<I>, id: &str) -> Result<Translation, Refusal> {
-    let id = id.parse::<Uuid>().ok().filter(|_| id.len() == 36);
-    let id = id.ok_or(Refusal(StatusCode::BAD_REQUEST, "the id is not a UUID"))?;
+/// The id of the path, as long as it is text.
+type Id = Result<Path<String>, PathRejection>;
+
+async fn find<I: Inbox>(api: &Api<I>, id: Id) -> Result<Translation, Refusal> {
+    let id =
+        id.ok().and_then(|Path(id)| long_uuid(&id)).ok_or(Refusal(StatusCode::BAD_REQUEST, "the id is not a UUID"))?;
     Ok(api.inbox.translation(id).await?)
 }
 

@@ -1,16 +1,18 @@
 //! The store of arena-acl, as the use cases see it: changes and what became of them, and messages that wait to leave.
 
-use std::{future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use chrono::NaiveDateTime;
 use domain::{
-    arena_acl::{Change, CourseId, Effect, Held, IngestStatus, Lock, Operation, PersonId, Position, Row, Table},
+    arena_acl::{
+        Change, CourseId, Effect, Held, IngestStatus, Lock, Operation, PersonId, Position, Row, Table, long_uuid,
+    },
     delivery::{Class, Settlement},
 };
-use uuid::{Uuid, fmt::Hyphenated};
+use uuid::Uuid;
 
 /// A change with its row images as JSON objects, cleaned (docs/spec/arena-acl.md 2.4).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Item {
     /// What the rules see.
     pub change: Change,
@@ -39,7 +41,7 @@ pub struct Write {
 }
 
 /// A message on its way into the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewMessage {
     /// The topic.
     pub topic: Arc<str>,
@@ -52,7 +54,7 @@ pub struct NewMessage {
 }
 
 /// A message in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     /// Its place: messages of one key leave in ascending order.
     pub id: i64,
@@ -103,6 +105,26 @@ pub struct Translation {
     pub arena_hist_id: Option<String>,
 }
 
+// rows and payloads are about people: they never get into a log by accident
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { table, arena_id, operation, position, .. } = &self.change;
+        write!(f, "Item({} {arena_id} {} {position})", table.name(), operation.name())
+    }
+}
+
+impl fmt::Debug for NewMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewMessage({} {})", self.topic, self.key)
+    }
+}
+
+impl fmt::Debug for OutboxMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutboxMessage({} {} {})", self.id, self.topic, self.key)
+    }
+}
+
 /// What a store could not do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}")]
@@ -114,6 +136,14 @@ pub struct StoreError {
     /// The store cannot be reached or has no room: whatever was asked would have failed, so it is no attempt
     /// (a lost connection, a pool timeout, SQLSTATE 08, 53 but not 53200, 57 but not 57014).
     pub outage: bool,
+}
+
+impl StoreError {
+    /// Whether every other change would have failed like this one.
+    #[must_use]
+    pub fn ends_all(&self) -> bool {
+        self.outage || self.class == Class::Fatal
+    }
 }
 
 /// Changes, what is known of their objects, and the outbox, in one store with transactions.
@@ -230,5 +260,5 @@ pub(crate) fn person_on_course(change: &Change) -> Option<(PersonId, CourseId)> 
 /// The UUID that another system gave the participant of `change`; shortened forms are malformed (11.2).
 pub(crate) fn external_id(change: &Change) -> Option<Uuid> {
     let Row::Participant(row) = &change.row else { return None };
-    row.external_id.as_deref()?.parse::<Hyphenated>().ok().map(Uuid::from)
+    long_uuid(row.external_id.as_deref()?)
 }

@@ -1,11 +1,13 @@
 //! The jobs over stored changes (docs/spec/arena-acl.md 6.2–6.4).
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc};
 
+use chassis::telemetry::Quiet;
 use domain::{
-    arena_acl::{IngestStatus, Lock, Pass, Table},
+    arena_acl::{Failure, IngestStatus, Lock, Pass, SUPERSEDED, Table},
     delivery::{Outcome, Settlement},
 };
+use futures::FutureExt as _;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
@@ -75,7 +77,11 @@ pub struct Jobs<I> {
     inbox: Arc<I>,
     records: Arc<Records<I>>,
     running: Arc<Running>,
+    quiet: Arc<Quiet>,
 }
+
+/// How one change ended; `None` where it was left as it was.
+type Ended = Result<Option<Settlement>, StoreError>;
 
 /// Held while a run of the job is under way in this process. Different jobs may overlap.
 #[derive(Debug, Default)]
@@ -87,14 +93,19 @@ struct Running {
 
 impl<I> Clone for Jobs<I> {
     fn clone(&self) -> Self {
-        Self { inbox: self.inbox.clone(), records: self.records.clone(), running: self.running.clone() }
+        Self {
+            inbox: self.inbox.clone(),
+            records: self.records.clone(),
+            running: self.running.clone(),
+            quiet: self.quiet.clone(),
+        }
     }
 }
 
 impl<I: Inbox + Operations> Jobs<I> {
     /// The jobs over a store.
     pub fn new(inbox: Arc<I>, records: Arc<Records<I>>) -> Self {
-        Self { inbox, records, running: Arc::default() }
+        Self { inbox, records, running: Arc::default(), quiet: Arc::default() }
     }
 
     /// Handles every row in the status of `job` once, courses first, then participants, then history rows; inside a table by
@@ -144,32 +155,59 @@ impl<I: Inbox + Operations> Jobs<I> {
     }
 
     async fn handle(&self, wave: &[Item], pass: Pass, counts: &mut Counts) -> Result<(), StoreError> {
-        for (item, ended) in wave.iter().zip(self.records.handle(wave, pass).await) {
+        let ended = match self.caught(wave, pass).await {
+            Some(ended) => ended,
+            // one of them panics: the others are done one by one, and that one has failed
+            None => {
+                let mut ended = Vec::with_capacity(wave.len());
+                for item in wave {
+                    ended.push(self.handle_alone(item, pass).await);
+                }
+                ended
+            }
+        };
+        for (item, ended) in wave.iter().zip(ended) {
             counts.seen += 1;
             let change = &item.change;
             match ended {
                 Ok(None) => counts.left += 1,
-                Ok(Some(Settlement::Done(Outcome::Applied))) => counts.handled += 1,
-                Ok(Some(Settlement::Done(Outcome::Ignored("superseded")))) => counts.handled += 1,
+                Ok(Some(Settlement::Done(Outcome::Applied) | SUPERSEDED)) => counts.handled += 1,
                 Ok(Some(Settlement::Done(Outcome::Ignored(_)))) => counts.ignored += 1,
                 Ok(Some(Settlement::Done(Outcome::Waiting(_)) | Settlement::Again { .. })) => counts.waiting += 1,
                 Ok(Some(Settlement::DeadLettered(reason))) => {
-                    error!(
-                        table = change.table.name(),
-                        arena.id = change.arena_id,
-                        reason,
-                        "a stored change was given up"
-                    );
+                    if let Some(count) = self.quiet.admit("jobs", reason) {
+                        let (table, id) = (change.table.name(), change.arena_id);
+                        error!(table, arena.id = id, reason, count, "a stored change was given up");
+                    }
                     counts.dead += 1;
                 }
-                Err(error) if error.outage => return Err(error),
+                Err(error) if error.ends_all() => return Err(error),
                 Err(error) => {
-                    warn!(table = change.table.name(), arena.id = change.arena_id, %error, "a stored change was left");
+                    if let Some(count) = self.quiet.admit("jobs", "left") {
+                        let (table, id) = (change.table.name(), change.arena_id);
+                        warn!(table, arena.id = id, count, %error, "a stored change was left as it was");
+                    }
                     counts.left += 1;
                 }
             }
         }
         Ok(())
+    }
+
+    /// One change alone. A panic is a failed attempt (class *other*).
+    async fn handle_alone(&self, item: &Item, pass: Pass) -> Ended {
+        match self.caught(std::slice::from_ref(item), pass).await {
+            Some(ended) => ended.into_iter().next().unwrap_or(Ok(None)),
+            None => {
+                let failure = Failure::other("handling it panicked; the log of that time has the place");
+                self.records.fail(item, pass, failure).await
+            }
+        }
+    }
+
+    /// What became of `items`; `None` when handling them panicked.
+    async fn caught(&self, items: &[Item], pass: Pass) -> Option<Vec<Ended>> {
+        AssertUnwindSafe(self.records.handle(items, pass)).catch_unwind().await.ok()
     }
 }
 

@@ -1,11 +1,12 @@
 //! The queue adapter: which topics, the keys for order, and how each outcome is settled.
 
-use std::sync::Arc;
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use chassis::{
     clock::Clock,
     dead_letters::{DeadLetter, DeadLetters, PutError},
     dependency::Dependency,
+    parts::Part,
     telemetry::Quiet,
 };
 use domain::{
@@ -13,6 +14,7 @@ use domain::{
     delivery::{Class, Key, Message, Outcome, Settlement},
 };
 use kafka::Consume;
+use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
 use crate::{
@@ -26,6 +28,8 @@ pub const GROUP: &str = "amt-arena-acl-consumer-v3";
 /// The client id of the producer.
 pub const PRODUCER: &str = "amt-arena-acl-producer";
 
+/// How long the calls of a batch may take together, when third parties hang.
+const LONGEST_BATCH: Duration = Duration::from_secs(120);
 /// Tries of a record that the store fails on while it works otherwise (reliability section 3).
 const MAX_TRIES: u32 = 10;
 
@@ -35,6 +39,7 @@ pub struct Consumer<I> {
     inbox: Arc<I>,
     store: Dependency,
     clock: Clock,
+    part: Part,
     quiet: Quiet,
 }
 
@@ -65,18 +70,23 @@ pub enum Fatal {
 }
 
 impl<I: Inbox + DeadLetters> Consumer<I> {
-    /// A consumer over a handler and its store; `store` is told how the store does.
-    pub fn new(records: Arc<Records<I>>, inbox: Arc<I>, store: Dependency, clock: Clock) -> Self {
-        Self { records, inbox, store, clock, quiet: Quiet::default() }
+    /// A consumer over a handler and its store; `store` is told how the store does, and `part` that a batch
+    /// makes progress.
+    pub fn new(records: Arc<Records<I>>, inbox: Arc<I>, store: Dependency, clock: Clock, part: Part) -> Self {
+        Self { records, inbox, store, clock, part, quiet: Quiet::default() }
     }
 
     /// Settles what was read and is a change; `items` are the changes of the batch in order.
     async fn changes(&self, deliveries: &[&Delivery], items: &[Item]) -> Result<Vec<Settlement>, Fatal> {
         let mut settled = Vec::with_capacity(items.len());
-        for (delivery, ended) in deliveries.iter().zip(self.records.handle(items, Pass::Live).await) {
+        let handled = waiting(&self.part, self.records.handle(items, Pass::Live)).await;
+        for (delivery, ended) in deliveries.iter().zip(handled) {
             settled.push(match ended {
                 Ok(ended) => {
                     self.store.succeeded();
+                    if let Some(Settlement::DeadLettered(reason)) = ended {
+                        self.tell(&delivery.message, reason);
+                    }
                     // live records are always decided
                     ended.unwrap_or(Settlement::Again { after: None, counted: false })
                 }
@@ -84,6 +94,13 @@ impl<I: Inbox + DeadLetters> Consumer<I> {
             });
         }
         Ok(settled)
+    }
+
+    /// A record that is stored and will not be handled without a person: its note says why.
+    fn tell(&self, message: &Message, reason: &'static str) {
+        if let Some(count) = self.quiet.admit(&message.source, reason) {
+            error!(source = %message.source, position = message.position(), reason, count, "a record was given up");
+        }
     }
 
     /// A change that the store did not take.
@@ -123,7 +140,11 @@ impl<I: Inbox + DeadLetters> Consumer<I> {
             }
             Err(error) if error.class == Class::Fatal => Err(Fatal::Quarantine(error)),
             Err(error) => {
-                self.store.lost();
+                if error.outage {
+                    self.store.lost();
+                } else {
+                    self.store.failed();
+                }
                 if let Some(count) = self.quiet.admit(&message.source, "quarantine") {
                     warn!(source = %message.source, count, %error, "a dead letter waits for the store");
                 }
@@ -182,22 +203,33 @@ impl<I: Inbox + DeadLetters> Consume for Consumer<I> {
     /// retry job finds it; one whose reading panics is quarantined.
     async fn bug(&self, message: Message) -> Settlement {
         let read = std::panic::catch_unwind(|| message.payload.as_deref().map(wire::read));
-        let kept = match read {
-            Ok(Some(Ok(item))) => {
-                let failure = Failure::other("handling it panicked; the log of that time has the place");
-                self.records.fail(&item, Pass::Live, failure).await.ok().flatten()
-            }
-            _ => None,
-        };
-        match kept {
-            Some(settlement) => settlement,
-            None => {
-                let detail = "handling it panicked".to_owned();
-                let put = self.quarantine(&message, "bug", Class::Permanent("bug"), detail).await;
-                put.unwrap_or(Settlement::Again { after: None, counted: false })
+        let again = Settlement::Again { after: None, counted: false };
+        if let Ok(Some(Ok(item))) = read {
+            let failure = Failure::other("handling it panicked; the log of that time has the place");
+            match self.records.fail(&item, Pass::Live, failure).await {
+                Ok(settlement) => return settlement.unwrap_or(again),
+                Err(StoreError { class: Class::Permanent(_), .. }) => {} // it cannot be written at all
+                Err(error) => return self.failed(&message, error).await.unwrap_or(again),
             }
         }
+        let detail = "handling it panicked".to_owned();
+        let put = self.quarantine(&message, "bug", Class::Permanent("bug"), detail).await;
+        put.unwrap_or(again)
     }
+}
+
+/// Does `work` and says meanwhile that it makes progress: every call in it has a deadline of its own, and slow third parties must not look
+/// like a process that stands still. A batch that takes longer than all its calls may does look like one.
+async fn waiting<T>(part: &Part, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    for _ in 0..LONGEST_BATCH.as_secs() {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = sleep(Duration::from_secs(1)) => part.progressed(),
+        }
+    }
+    work.await
 }
 
 /// The key of a lock that one change has alone; shared locks keep no order.

@@ -30,7 +30,7 @@ use crate::inbox::StoreError;
 #[derive(Clone)]
 pub struct Postgres {
     pool: PgPool,
-    /// For what operators do to whole tables: one connection, whose statements may take their time.
+    /// For what operators do to whole tables: its statements may take their time.
     long: PgPool,
     settings: Settings,
     /// Hears of each commit of this process that added messages.

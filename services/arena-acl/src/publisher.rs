@@ -26,8 +26,6 @@ const TURN_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// The most messages of one window.
 const WINDOW: u32 = 500;
-/// The longest pause between two tries: while one process has the turn its session must not fall silent, or the turn is lost.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the end waits for what the producer still holds.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -112,18 +110,22 @@ async fn lead<O: Outbox, P: Publish>(
             }
             continue;
         }
-        if checked.elapsed() >= TURN_IS_GOOD_FOR {
-            continue;
+        if checked.elapsed() >= TURN_IS_GOOD_FOR && !turn.holds().await {
+            return lost(producer, store);
         }
         let Some(sent) = while_held(&mut turn, send(outbox, producer, &due, clock)).await else {
             return lost(producer, store);
         };
-        match sent? {
-            None => patience.restore(),
-            Some(error) => {
+        let Sent { arrived, failed } = sent?;
+        match failed {
+            // what failed keeps back its own key, which is due again at once; the others go on
+            Some(error) if arrived == 0 => {
                 warn!(%error, "publishing waits for the broker");
-                patience.wait(part).await;
+                if while_held(&mut turn, patience.wait(part)).await.is_none() {
+                    return lost(producer, store);
+                }
             }
+            _ => patience.restore(),
         }
     }
 }
@@ -151,13 +153,21 @@ fn lost<P: Publish>(producer: &P, store: &Dependency) -> Result<(), PublishError
     Ok(())
 }
 
-/// Sends one window and marks what arrived; the first failure of a message, if any stayed behind.
+/// What became of a window.
+struct Sent {
+    /// How many messages arrived.
+    arrived: usize,
+    /// The first failure of a message that did not.
+    failed: Option<SendError>,
+}
+
+/// Sends one window and marks what arrived.
 async fn send<O: Outbox, P: Publish>(
     outbox: &O,
     producer: &P,
     due: &[OutboxMessage],
     clock: &Clock,
-) -> Result<Option<SendError>, PublishError> {
+) -> Result<Sent, PublishError> {
     failpoints::hit("arena-acl.publish.before-send");
     let reports = producer.send(due.iter().map(outgoing).collect()).await;
     failpoints::hit("arena-acl.publish.before-mark");
@@ -180,7 +190,7 @@ async fn send<O: Outbox, P: Publish>(
         outbox.published(&arrived, clock.local(OSLO)).await.map_err(PublishError::Store)?;
     }
     failpoints::hit("arena-acl.publish.after-mark");
-    Ok(failed)
+    Ok(Sent { arrived: arrived.len(), failed })
 }
 
 fn outgoing(message: &OutboxMessage) -> Outgoing {
@@ -222,7 +232,7 @@ impl Patience {
         self.failures = self.failures.saturating_add(1);
         tokio::select! {
             () = part.stopping() => {}
-            () = sleep(backoff::pause(self.failures, None, &mut self.jitter).min(LONGEST_PAUSE)) => {}
+            () = sleep(backoff::pause(self.failures, None, &mut self.jitter)) => {}
         }
     }
 }

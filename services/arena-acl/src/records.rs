@@ -3,15 +3,18 @@
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use chassis::clock::Clock;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        Answers, Backfill, Change, Decision, Failure, Held, IngestStatus, Lock, Moment, ParticipantId, Pass,
-        Publication, Question, Table, Topic, backfill, decide, failed,
+        Answers, Backfill, Change, DUPLICATE, Decision, Effect, Failure, Held, IngestStatus, Lock, Moment,
+        ParticipantId, Pass, Publication, Question, Table, Topic, backfill, decide, failed, is_duplicate,
     },
     delivery::{Class, Settlement},
 };
@@ -86,9 +89,16 @@ impl<I: Inbox> Records<I> {
     /// In the place of each item that could not be stored: an outage, or a row that the store refuses whatever it says.
     pub async fn handle(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
         let mut ended: Vec<Option<Result<Option<Settlement>, StoreError>>> = items.iter().map(|_| None).collect();
+        let mut gone = None; // what ends one chunk ends all: nobody waits for it once more
         for chunk in chunks(items) {
             let batch: Vec<Item> = chunk.iter().filter_map(|place| items.get(*place).cloned()).collect();
-            for (place, result) in chunk.into_iter().zip(self.handle_chunk(&batch, pass).await) {
+            let results = match &gone {
+                Some(error) => batch.iter().map(|_| Err(StoreError::clone(error))).collect(),
+                None => self.handle_chunk(&batch, pass).await,
+            };
+            gone = gone
+                .or(results.iter().find_map(|result| result.as_ref().err().filter(|error| error.ends_all()).cloned()));
+            for (place, result) in chunk.into_iter().zip(results) {
                 if let Some(slot) = ended.get_mut(place) {
                     *slot = Some(result);
                 }
@@ -104,7 +114,7 @@ impl<I: Inbox> Records<I> {
             Ok(ended) => return ended.into_iter().map(Ok).collect(),
             Err(error) => error,
         };
-        if error.outage || error.class == Class::Fatal {
+        if error.ends_all() {
             return items.iter().map(|_| Err(error.clone())).collect();
         }
         let mut ended = Vec::with_capacity(items.len());
@@ -133,6 +143,9 @@ impl<I: Inbox> Records<I> {
             .inbox
             .apply(&batch.items, batch.now, |item, held| {
                 let moment = batch.moment(&item.change)?;
+                if is_duplicate(&item.change, held, moment) {
+                    return Some(Write { effect: Effect::nothing(DUPLICATE), message: None });
+                }
                 chosen(&item.change, held, pass)
                     .then(|| Write { effect: failed(&item.change, held, failure.clone(), moment), message: None })
             })
@@ -140,8 +153,7 @@ impl<I: Inbox> Records<I> {
         Ok(ended.into_iter().next().flatten())
     }
 
-    /// Stores `item` as the import of single-place participants does, or says why not (4.15). Publishes nothing. Twice is the same as once:
-    /// the second time it is skipped.
+    /// Stores `item` as the import of single-place participants does, or says why not (4.15). Publishes nothing. Twice is the same as once.
     ///
     /// # Errors
     /// As the store says.
@@ -158,16 +170,21 @@ impl<I: Inbox> Records<I> {
                 Backfill::Store(_) => break,
             }
         }
+        let changed = AtomicBool::new(false);
         let stored = self.inbox.apply(&batch.items, batch.now, |item, held| {
             match backfill(&item.change, held, &answers, moment) {
                 Backfill::Store(effect) => Some(Write { effect: *effect, message: None }),
-                // it has changed since it was read
-                Backfill::Ask(_) | Backfill::Skip | Backfill::Blocked(_) => None,
+                Backfill::Skip => None,
+                Backfill::Ask(_) | Backfill::Blocked(_) => {
+                    changed.store(true, Ordering::Relaxed);
+                    None
+                }
             }
         });
         Ok(match stored.await?.into_iter().next().flatten() {
             Some(Settlement::Done(_)) => Backfilled::Stored,
             Some(_) => Backfilled::Failed,
+            None if changed.into_inner() => Backfilled::Blocked("what it depends on changed meanwhile".to_owned()),
             None => Backfilled::Skipped,
         })
     }

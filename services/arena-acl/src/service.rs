@@ -154,8 +154,8 @@ impl<S: Store> Service<S> {
     }
 
     async fn consume<Q: Source>(&self, source: Q, part: Part) -> Result<(), ConsumeError<Fatal>> {
-        let consumer =
-            Consumer::new(self.records.clone(), self.store.clone(), self.dependency.clone(), self.clock.clone());
+        let Self { records, store, dependency, clock, .. } = self;
+        let consumer = Consumer::new(records.clone(), store.clone(), dependency.clone(), clock.clone(), part.clone());
         let wiring = kafka::Wiring {
             limits: self.limits.clone(),
             metrics: self.metrics.clone(),

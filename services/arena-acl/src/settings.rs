@@ -44,8 +44,6 @@ pub struct Settings {
     pub drain: Duration,
     /// Whether the routes of test mode exist.
     pub test_mode: bool,
-    /// What was read, for the log at start.
-    pub in_force: settings::InForce,
 }
 
 /// Names of the topics.
@@ -192,7 +190,6 @@ impl Settings {
             |(test_mode, kafka)| !(*test_mode && kafka.tls.is_some()),
             "ARENA_ACL_TEST_MODE is refused together with KAFKA_CERTIFICATE_PATH, KAFKA_PRIVATE_KEY_PATH and KAFKA_CA_PATH",
         );
-        let in_force = table.in_force();
         table.all(|ok| Self {
             telemetry: ok.take(telemetry),
             admin: ok.take(admin),
@@ -206,7 +203,6 @@ impl Settings {
             migrate_on_start: ok.take(migrate_on_start),
             drain: ok.take(drain),
             test_mode: ok.take(test_mode),
-            in_force,
         })
     }
 

@@ -73,8 +73,8 @@ pub(super) struct Case<'a> {
 #[must_use]
 pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) -> Decision {
     let case = Case { change, held, answers, moment };
-    if moment.pass == Pass::Live && !moment.reprocess && case.status() == Some(IngestStatus::Handled) {
-        return Decision::Do(Box::new(Effect::nothing(Settlement::Done(Outcome::Ignored("duplicate")))));
+    if is_duplicate(change, held, moment) {
+        return Decision::Do(Box::new(Effect::nothing(DUPLICATE)));
     }
     // what a handler has found out before it stops stays: the course's UUID, the participant's UUID
     let mut effect = Effect::nothing(Settlement::Done(Outcome::Applied));
@@ -89,6 +89,18 @@ pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) 
         Err(Stop::Ask(question)) => Decision::Ask(question),
         Err(Stop::Fail(failure)) => Decision::Do(Box::new(fail(effect, failure, held, change, moment))),
     }
+}
+
+/// How a record ends that is HANDLED already.
+pub const DUPLICATE: Settlement = Settlement::Done(Outcome::Ignored("duplicate"));
+/// How a record ends after which a newer one is HANDLED already.
+pub const SUPERSEDED: Settlement = Settlement::Done(Outcome::Ignored("superseded"));
+
+/// Whether `change` was received and HANDLED before (4.1 step 3). Jobs choose their rows by another status.
+#[must_use]
+pub fn is_duplicate(change: &Change, held: &Held, moment: &Moment) -> bool {
+    let row = held.row(change.table, change.arena_id, change.operation, &change.position);
+    moment.pass == Pass::Live && !moment.reprocess && row.is_some_and(|row| row.status == IngestStatus::Handled)
 }
 
 /// The effect of a failure that lies outside the rules (a refused write, a panic, a question that came up too late):
@@ -117,11 +129,6 @@ fn fail(mut effect: Effect, failure: Failure, held: &Held, change: &Change, mome
 }
 
 impl Case<'_> {
-    fn status(&self) -> Option<IngestStatus> {
-        let Change { table, arena_id, operation, position, .. } = self.change;
-        self.held.row(*table, *arena_id, *operation, position).map(|row| row.status)
-    }
-
     /// Failed attempts of the change's own row, 0 where there is none.
     pub(super) fn attempts(&self) -> u32 {
         let Change { table, arena_id, operation, position, .. } = self.change;
@@ -139,7 +146,7 @@ impl Case<'_> {
         let rows = self.held.rows_of(self.change.table, self.change.arena_id);
         let newer = rows.iter().filter(|row| row.status == IngestStatus::Handled).map(|row| &row.position).max();
         let Some(newer) = newer.filter(|newer| **newer > self.change.position) else { return false };
-        effect.settlement = Settlement::Done(Outcome::Ignored("superseded"));
+        effect.settlement = SUPERSEDED;
         effect.row = Some(handled(Some(format!("Superseded by position {newer}"))));
         true
     }

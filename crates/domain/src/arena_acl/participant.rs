@@ -13,7 +13,7 @@ use super::{
     },
     failure::Failure,
     reason::reason,
-    record::{CourseId, Operation, ParticipantId, ParticipantRow, Table},
+    record::{CourseId, Operation, ParticipantId, ParticipantRow, Table, long_uuid},
     status::{ParticipantStatus, StatusInput, status},
     validate::{Valid, validate},
 };
@@ -80,7 +80,7 @@ pub(super) fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect)
 /// 4.5: what another system owns is only noted: of participants in 3.2, of history rows in 3.3.
 pub(super) fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Failure> {
     if let Some(text) = row.external_id.as_deref().filter(|text| !text.trim().is_empty()) {
-        let id = hyphenated(text).ok_or_else(|| Failure::other("EKSTERN_ID is not a UUID"))?;
+        let id = long_uuid(text).ok_or_else(|| Failure::other("EKSTERN_ID is not a UUID"))?;
         let arena_id = case.change.arena_id;
         let history = case.change.table == Table::History;
         let owners = if history { &case.held.hist_owners } else { &case.held.owners };
@@ -102,11 +102,6 @@ pub(super) fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effec
         return Err(Failure::external("DELTAKERTYPEKODE is EKSTERN"));
     }
     Ok(())
-}
-
-/// A UUID in its long form only; shortened forms are malformed (11.2).
-fn hyphenated(text: &str) -> Option<Uuid> {
-    (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
 pub(super) fn national_id(case: &Case<'_>, valid: &Valid) -> Result<NationalId, Stop> {

@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 use chrono::NaiveDateTime;
+use uuid::Uuid;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -28,6 +29,12 @@ id! {
 id! {
     /// Arena's number of a person (`PERSON_ID`).
     PersonId
+}
+
+/// A UUID in its long form only; shortened forms are malformed (11.2).
+#[must_use]
+pub fn long_uuid(text: &str) -> Option<Uuid> {
+    (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
 /// The Arena table that a change is of.

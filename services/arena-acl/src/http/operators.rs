@@ -4,15 +4,17 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::JsonRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use domain::arena_acl::{Table, codes::Measure};
+use domain::arena_acl::{Table, codes::Measure, long_uuid};
 use serde::Deserialize;
 use serde_json::json;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use super::{Api, Background, Refusal};
 use crate::{
@@ -24,6 +26,10 @@ use crate::{
 
 type Answer = Result<Response, Refusal>;
 
+fn readable<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
+    query.map(|Query(asked)| asked).map_err(|_quotes| Refusal(StatusCode::BAD_REQUEST, "a parameter cannot be read"))
+}
+
 #[derive(Deserialize)]
 pub(super) struct RunJob {
     batch_size: Option<NonZeroU32>,
@@ -31,9 +37,11 @@ pub(super) struct RunJob {
 
 pub(super) async fn run_job<I: Inbox + Operations>(
     State(api): State<Arc<Api<I>>>,
-    Path(job): Path<String>,
-    Query(asked): Query<RunJob>,
+    job: Result<Path<String>, PathRejection>,
+    asked: Result<Query<RunJob>, QueryRejection>,
 ) -> Answer {
+    let job = job.map_or_else(|_unreadable| String::new(), |Path(job)| job);
+    let asked = readable(asked)?;
     info!(job, "a job was started over HTTP");
     let rows = |default| asked.batch_size.unwrap_or(default);
     let ended = match job.as_str() {
@@ -66,8 +74,9 @@ impl OfTable {
 
 pub(super) async fn requeue_latest<I: Operations>(
     State(api): State<Arc<Api<I>>>,
-    Query(asked): Query<OfTable>,
+    asked: Result<Query<OfTable>, QueryRejection>,
 ) -> Answer {
+    let asked = readable(asked)?;
     let newest = match asked.by.as_deref() {
         None | Some("position") => Newest::ByPosition,
         Some("id") => Newest::ById,
@@ -80,8 +89,9 @@ pub(super) async fn requeue_latest<I: Operations>(
 
 pub(super) async fn check_latest<I: Operations>(
     State(api): State<Arc<Api<I>>>,
-    Query(asked): Query<OfTable>,
+    asked: Result<Query<OfTable>, QueryRejection>,
 ) -> Answer {
+    let asked = readable(asked)?;
     let mismatches = api.inbox.check_latest(asked.table()?, Mend::No).await?;
     Ok(Json(json!({ "mismatches": mismatches })).into_response())
 }
@@ -121,7 +131,7 @@ pub(super) async fn relast<I: Operations + 'static>(
 
 #[derive(Deserialize)]
 pub(super) struct Tombstones {
-    deltakere: Vec<Uuid>,
+    deltakere: Vec<String>,
 }
 
 /// Through the outbox, so that one publisher keeps the order of each key.
@@ -132,9 +142,11 @@ pub(super) async fn tombstone<I: Outbox>(
     let Ok(Json(Tombstones { deltakere })) = body else {
         return Err(Refusal(StatusCode::BAD_REQUEST, "the body is not {\"deltakere\": [\"<uuid>\", …]}"));
     };
+    let ids = deltakere.iter().map(|id| long_uuid(id)).collect::<Option<Vec<_>>>();
+    let ids = ids.ok_or(Refusal(StatusCode::BAD_REQUEST, "an id is not a UUID"))?;
     // the consumer of that topic refuses tombstones and stops on them (2.10)
-    warn!(tombstones = deltakere.len(), "tombstones were asked for, on which today's consumer stops");
-    let messages: Vec<NewMessage> = deltakere
+    warn!(tombstones = ids.len(), "tombstones were asked for, on which today's consumer stops");
+    let messages: Vec<NewMessage> = ids
         .into_iter()
         .map(|id| NewMessage {
             topic: api.single_place_topic.clone(),

@@ -167,6 +167,9 @@ fn release(state: &mut State, course: CourseId) {
 fn upsert_change(state: &mut State, item: &Item, write: &RowWrite, now: NaiveDateTime) {
     let (attempted, wanted) = (write.mark == Mark::Attempted, write.status != IngestStatus::Ignored);
     if let Some(row) = find(state, item) {
+        if row.ingest_status == IngestStatus::Ignored {
+            (row.before, row.after) = (item.before.clone(), item.after.clone());
+        }
         row.ingest_status = write.status;
         row.note.clone_from(&write.note);
         if attempted {

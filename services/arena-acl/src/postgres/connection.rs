@@ -53,14 +53,16 @@ impl Settings {
         let address = self.options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", STANDSTILL_TIMEOUT),
+            // a plan that is kept from when a table was empty reads all of it once it has grown
+            ("plan_cache_mode", "force_custom_plan"),
         ]);
         PgPoolOptions::new().max_connections(self.pool_size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
 
-    /// One connection without a limit of time for its statements, made when it is needed.
+    /// Connections without a limit of time for their statements, made when they are needed: as many as there are things that operators do.
     pub(super) fn long_pool(&self) -> PgPool {
         let address = self.options([("statement_timeout", "0")]);
-        PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
+        PgPoolOptions::new().max_connections(4).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
 
     /// The address with settings of the session.

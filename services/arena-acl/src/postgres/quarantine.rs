@@ -9,7 +9,11 @@ use crate::inbox::StoreError;
 
 impl DeadLetters for Postgres {
     async fn put(&self, letters: &[DeadLetter]) -> Result<(), PutError> {
-        self.put_all(letters).await.map_err(|error| PutError { class: error.class, detail: error.what })
+        self.put_all(letters).await.map_err(|error| PutError {
+            class: error.class,
+            outage: error.outage,
+            detail: error.what,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use kafka::producer::MESSAGE_TIMEOUT;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -11,8 +12,9 @@ use crate::inbox::{StoreError, Turn};
 /// After this silence the server ends the session, and with it the lock of a holder that froze. Longer than a window of deliveries takes,
 /// during which a holder may not ask.
 const SILENCE: &str = "10s";
-/// How long messages of a holder that did not end cleanly may still be under way: the producer's `message.timeout.ms`.
-const UNDER_WAY: Duration = Duration::from_secs(5);
+/// How long messages of a holder that did not end cleanly may still be under way: the producer gives them up after its message time-out, and
+/// it was given the last of them at most a second after the holder's last check.
+const UNDER_WAY: Duration = Duration::from_secs(MESSAGE_TIMEOUT.as_secs() + 1);
 /// How often one that waits asks again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long an answer may take.

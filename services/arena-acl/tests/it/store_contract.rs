@@ -19,6 +19,7 @@ testkit::contract! {
         a_stored_change_keeps_its_images_its_attempts_and_its_arrival,
         a_failed_attempt_counts_and_leaves_the_time_of_ingestion,
         ignored_changes_keep_no_images,
+        what_was_ignored_gets_its_images_when_it_is_wanted_after_all,
         a_release_touches_only_what_waits_for_the_course,
         a_course_keeps_its_uuid_when_its_row_changes,
         several_participants_may_name_one_course,

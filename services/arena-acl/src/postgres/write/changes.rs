@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Batch<'_> {
-    /// A change that is stored keeps its images, its Arena id, its time and its arrival; status, note and what its mark says change.
+    /// A change that is stored keeps its images, its Arena id, its time and its arrival; status, note and what its mark says change. One that
+    /// was ignored has no images to keep: if it comes again and is wanted, it gets those it comes with.
     pub(super) async fn upsert_changes(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let mut rows: Vec<(&Item, &RowWrite)> =
             self.decided.iter().filter_map(|(item, write)| Some((*item, write.effect.row.as_ref()?))).collect();
@@ -34,8 +35,10 @@ impl Batch<'_> {
                  ingested_timestamp = coalesce(excluded.ingested_timestamp, row.ingested_timestamp), \
                  ingest_attempts = row.ingest_attempts + excluded.ingest_attempts, \
                  last_attempted = coalesce(excluded.last_attempted, row.last_attempted), \
-                 before = CASE WHEN excluded.ingest_status <> 'IGNORED' THEN row.before END, \
-                 after = CASE WHEN excluded.ingest_status <> 'IGNORED' THEN row.after END, \
+                 before = CASE 'IGNORED' WHEN excluded.ingest_status THEN NULL \
+                     WHEN row.ingest_status THEN excluded.before ELSE row.before END, \
+                 after = CASE 'IGNORED' WHEN excluded.ingest_status THEN NULL \
+                     WHEN row.ingest_status THEN excluded.after ELSE row.after END, \
                  note = excluded.note \
              WHERE excluded.ingest_attempts > 0 OR (row.ingest_status, row.ingested_timestamp, row.note) IS DISTINCT FROM \
                  (excluded.ingest_status, excluded.ingested_timestamp, excluded.note)",

@@ -30,12 +30,16 @@ pub(in crate::postgres) async fn insert(
         return Ok(());
     }
     let causes: Vec<_> = rows.iter().map(|(_, item)| item.map(unique_key)).collect();
+    // the cause is looked up for each message: a join is planned for a table of unknown shape, and may read all of it
     sqlx::query(
         "INSERT INTO outbox (topic, message_key, payload, transaction_id, arena_data_id, created_at) \
-         SELECT new.topic, new.message_key, new.payload, new.transaction_id, cause.id, $8 \
+         SELECT new.topic, new.message_key, new.payload, new.transaction_id, \
+             (SELECT cause.id FROM arena_data AS cause \
+              WHERE (cause.arena_table_name, cause.operation_type, cause.operation_pos) \
+                  = (new.arena_table_name, new.operation_type, new.operation_pos)), \
+             $8 \
          FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY \
              AS new (topic, message_key, payload, transaction_id, arena_table_name, operation_type, operation_pos, place) \
-         LEFT JOIN arena_data AS cause USING (arena_table_name, operation_type, operation_pos) \
          ORDER BY new.place",
     )
     .bind(rows.iter().map(|(message, _)| &*message.topic).collect::<Vec<&str>>())

@@ -153,6 +153,16 @@ pub(super) async fn ignored_changes_keep_no_images(world: impl World) {
     }
 }
 
+pub(super) async fn what_was_ignored_gets_its_images_when_it_is_wanted_after_all(world: impl World) {
+    let change = [participant(70001, "1")];
+    for status in [IngestStatus::Ignored, IngestStatus::Retry] {
+        world.store().apply(&change, at(8), |_, _| write(marked(status))).await.unwrap();
+    }
+    let row = &world.state().await.arena_data[0];
+    assert_eq!((row.ingest_status, row.before.as_deref()), (IngestStatus::Retry, None));
+    assert!(row.after.as_deref().unwrap().contains("70001"));
+}
+
 pub(super) async fn a_release_touches_only_what_waits_for_the_course(world: impl World) {
     let image = |table, id, after: &str| item(table, id, &id.to_string(), Row::Unusable, after);
     let mut moved = image(Table::Participants, 6, r#"{"TILTAKGJENNOMFORING_ID": 9}"#);
