@@ -33,11 +33,11 @@ impl<'b> Batch<'b> {
         self.upsert_courses(connection).await?;
         self.name_courses(connection).await?;
         self.release(connection).await?;
-        self.upsert_changes(connection).await?;
+        let changes = self.upsert_changes(connection).await?;
         self.insert_ids(connection).await?;
         self.insert_hist_ids(connection).await?;
         self.keep_participants(connection).await?;
         self.misregister_participants(connection).await?;
-        self.insert_messages(connection).await
+        self.insert_messages(connection, &changes).await
     }
 }

@@ -1,5 +1,7 @@
 //! The rows of the changes themselves (3.1).
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use domain::arena_acl::{IngestStatus, Mark, RowWrite};
 use sqlx::PgConnection;
@@ -13,14 +15,17 @@ use crate::{
 impl Batch<'_> {
     /// A change that is stored keeps its images, its Arena id, its time and its arrival; status, note and what its mark says change. One that
     /// was ignored has no images to keep: if it comes again and is wanted, it gets those it comes with.
-    pub(super) async fn upsert_changes(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+    ///
+    /// Gives the ids of the rows that it wrote: to look them up by their unique key is a join, and the plan of one may read the whole
+    /// table, since nothing but that key tells its rows apart.
+    pub(super) async fn upsert_changes(&self, connection: &mut PgConnection) -> Result<ChangeIds, StoreError> {
         let mut rows: Vec<(&Item, &RowWrite)> =
             self.decided.iter().filter_map(|(item, write)| Some((*item, write.effect.row.as_ref()?))).collect();
         if rows.is_empty() {
-            return Ok(());
+            return Ok(ChangeIds::default());
         }
         rows.sort_by_key(|(item, _)| unique_key(item));
-        sqlx::query(
+        let written: Vec<(String, String, String, i64)> = sqlx::query_as(
             "INSERT INTO arena_data AS row (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, \
                  ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note) \
              SELECT arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, \
@@ -41,7 +46,8 @@ impl Batch<'_> {
                      WHEN row.ingest_status THEN excluded.after ELSE row.after END, \
                  note = excluded.note \
              WHERE excluded.ingest_attempts > 0 OR (row.ingest_status, row.ingested_timestamp, row.note) IS DISTINCT FROM \
-                 (excluded.ingest_status, excluded.ingested_timestamp, excluded.note)",
+                 (excluded.ingest_status, excluded.ingested_timestamp, excluded.note) \
+             RETURNING arena_table_name, operation_type, operation_pos, id",
         )
         .bind(rows.iter().map(|(item, _)| item.change.table.name()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(item, _)| item.change.arena_id.to_string()).collect::<Vec<_>>())
@@ -54,15 +60,29 @@ impl Batch<'_> {
         .bind(rows.iter().map(|(item, row)| image(item.after.as_deref(), row)).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, row)| row.note.as_deref()).collect::<Vec<_>>())
         .bind(self.now)
-        .execute(connection)
+        .fetch_all(connection)
         .await
-        .map(drop)
-        .map_err(during("writing changes"))
+        .map_err(during("writing changes"))?;
+        Ok(ChangeIds(
+            written.into_iter().map(|(table, operation, position, id)| ((table, operation, position), id)).collect(),
+        ))
+    }
+}
+
+/// Ids of stored changes, by what makes them unique.
+#[derive(Debug, Default)]
+pub(super) struct ChangeIds(HashMap<(String, String, String), i64>);
+
+impl ChangeIds {
+    /// The id of the row of `item`; `None` where it was not written.
+    pub(super) fn of(&self, item: &Item) -> Option<i64> {
+        let (table, operation, position) = unique_key(item);
+        self.0.get(&(table.to_owned(), operation.to_owned(), position.to_owned())).copied()
     }
 }
 
 /// What makes a stored change unique (3.1), in the order in which rows are written.
-pub(super) fn unique_key(item: &Item) -> (&'static str, &'static str, &str) {
+fn unique_key(item: &Item) -> (&'static str, &'static str, &str) {
     (item.change.table.name(), item.change.operation.name(), item.change.position.as_str())
 }
 
