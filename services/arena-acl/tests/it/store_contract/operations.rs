@@ -72,7 +72,7 @@ pub(super) async fn what_was_handled_out_of_order_is_told_and_mended(world: impl
     let id = |position: &str| rows.iter().find(|row| row.operation_pos.as_str() == position).unwrap().id;
     let mismatch = Mismatch { arena_id: "70001".to_owned(), siste_melding_id: id("10"), siste_ingestet: id("9") };
     let told = world.store().check_latest(Table::Participants, Mend::No).await.unwrap();
-    assert_eq!(told, [mismatch.clone()]);
+    assert_eq!(told, std::slice::from_ref(&mismatch));
     assert_eq!(in_retry(&world).await, pairs(&[]));
     assert_eq!(world.store().check_latest(Table::Participants, Mend::Yes).await.unwrap(), [mismatch]);
     assert_eq!(in_retry(&world).await, pairs(&[("70001", "10")]));
