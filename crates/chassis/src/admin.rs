@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    listener::{self, Limits},
+    listener::{self, Limits, Routes},
     metrics::Metrics,
     parts::{Health, Part},
     settings::{Slot, Table},
@@ -52,7 +52,7 @@ impl Settings {
 pub async fn serve(settings: Settings, health: Health, metrics: Metrics, part: Part) -> io::Result<()> {
     let listener = TcpListener::bind(settings.listen).await?;
     let limits = Limits { body_bytes: 64 * 1024, ..Limits::default() };
-    listener::serve(listener, router(health, metrics), limits, part).await
+    listener::serve(listener, Routes::new(router(health, metrics), limits), part).await
 }
 
 fn router(health: Health, metrics: Metrics) -> Router {

@@ -9,10 +9,14 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{ConnectInfo, Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
-use http::{StatusCode, header::CONTENT_LENGTH};
+use http::{
+    StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH},
+    request::Parts,
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -57,16 +61,48 @@ impl Default for Limits {
     }
 }
 
-/// Serves `router` on `listener` until the part is told to stop, then finishes the requests under way.
+/// Routes behind the limits of a listener.
+pub struct Routes {
+    router: Router,
+    limits: Limits,
+}
+
+impl Routes {
+    /// A handler of `router` gets its request with the whole body read, and the address of the other side as `ConnectInfo<SocketAddr>`.
+    #[must_use]
+    pub fn new(router: Router, limits: Limits) -> Self {
+        Self { router: router.layer(from_fn_with_state(limits, whole_body)), limits }
+    }
+
+    /// The same behind `check`, which sees the head of each request before its body is read and may answer instead.
+    #[must_use]
+    pub fn behind(self, check: fn(&Parts) -> Option<Response>) -> Self {
+        let gate = from_fn(move |request: Request, next: Next| async move {
+            let (head, body) = request.into_parts();
+            match check(&head) {
+                // what comes after the head is not read: the connection cannot be used again
+                Some(answer) => ([(CONNECTION, "close")], answer).into_response(),
+                None => next.run(Request::from_parts(head, body)).await,
+            }
+        });
+        Self { router: self.router.layer(gate), ..self }
+    }
+
+    /// The routes alone, for calls without a connection.
+    pub fn into_router(self) -> Router {
+        self.router
+    }
+}
+
+/// Serves `routes` on `listener` until the part is told to stop, then finishes the requests under way.
 ///
-/// The part is ready as soon as connections are accepted. A handler gets its request with the whole body read, and the address of the other
-/// side as `ConnectInfo<SocketAddr>`.
+/// The part is ready as soon as connections are accepted.
 ///
 /// # Errors
 /// When the listener has no address, which is before anything is accepted; afterwards never.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, part: Part) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, routes: Routes, part: Part) -> io::Result<()> {
+    let Routes { router, limits } = routes;
     let address = listener.local_addr()?;
-    let router = router.layer(from_fn_with_state(limits, whole_body));
     let places = Arc::new(Semaphore::new(limits.connections));
     let quiet = Quiet::default();
     let mut connections = JoinSet::new();
@@ -153,7 +189,7 @@ async fn whole_body(State(limits): State<Limits>, request: Request, next: Next) 
 
 /// An answer to a request whose body is not read to its end: the connection cannot be used again.
 fn refused(status: StatusCode) -> Response {
-    (status, [(http::header::CONNECTION, "close")]).into_response()
+    (status, [(CONNECTION, "close")]).into_response()
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

@@ -98,7 +98,7 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     let health = parts.health();
     parts.spawn_last("admin", settings.drain, |part| admin::serve(settings.admin, health, metrics, part));
     let routes = service.routes(settings.test_mode);
-    parts.spawn("http", settings.drain, |part| listener::serve(listener, routes, listener::Limits::default(), part));
+    parts.spawn("http", settings.drain, |part| listener::serve(listener, routes, part));
     let kafka = settings.kafka;
     service.spawn(&mut parts, settings.drain, move || kafka::Consumer::new(&kafka, &group), producer);
     Ok(parts.run().await?)

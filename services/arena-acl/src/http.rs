@@ -7,12 +7,15 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use chassis::clock::Clock;
+use chassis::{
+    clock::Clock,
+    listener::{self, Routes},
+};
 use domain::arena_acl::long_uuid;
 use serde_json::json;
 use tracing::error;
@@ -53,7 +56,7 @@ pub enum Background {
 }
 
 /// Every route of the service port. `internal` is added below `/internal`, behind the same loopback check.
-pub fn routes<I: Inbox + Outbox + Operations>(api: Api<I>, internal: Router) -> Router {
+pub fn routes<I: Inbox + Outbox + Operations>(api: Api<I>, internal: Router) -> Routes {
     let api = Arc::new(api);
     let public = Router::new()
         .route("/translation/{id}", get(translation::<I>))
@@ -67,18 +70,20 @@ pub fn routes<I: Inbox + Outbox + Operations>(api: Api<I>, internal: Router) -> 
         .route("/api/relast-deltakere/{tiltakskode}", post(operators::relast::<I>))
         .route("/api/tombstone-enkeltplass-deltaker", post(operators::tombstone::<I>))
         .with_state(api);
-    Router::new()
+    let router = Router::new()
         .nest("/api", public)
-        .nest("/internal", operators.merge(internal).fallback(not_found).layer(middleware::from_fn(from_loopback)))
-        .fallback(not_found)
+        .nest("/internal", operators.merge(internal).fallback(not_found))
+        .fallback(not_found);
+    Routes::new(router, listener::Limits::default()).behind(internal_from_loopback)
 }
 
 /// Comes before any other check, also before the body is read (7.2).
-async fn from_loopback(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
-    if peer.ip().to_canonical().is_loopback() {
-        return next.run(request).await;
-    }
-    Refusal(StatusCode::UNAUTHORIZED, "only from loopback").into_response()
+fn internal_from_loopback(head: &Parts) -> Option<Response> {
+    let path = head.uri.path();
+    let internal = path.strip_prefix("/internal").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let is_loopback = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+    (internal && !is_loopback).then(|| Refusal(StatusCode::UNAUTHORIZED, "only from loopback").into_response())
 }
 
 async fn authorised<I: Inbox>(

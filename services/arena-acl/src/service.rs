@@ -8,6 +8,7 @@ use chassis::{
     clock::Clock,
     dead_letters::DeadLetters,
     dependency::Dependency,
+    listener::Routes,
     metrics::Metrics,
     parts::{Part, Parts},
 };
@@ -167,7 +168,7 @@ impl<S: Store> Service<S> {
     }
 
     /// The routes of the service port.
-    pub fn routes(self: &Arc<Self>, in_test_mode: bool) -> Router {
+    pub fn routes(self: &Arc<Self>, in_test_mode: bool) -> Routes {
         let api = Api {
             inbox: self.store.clone(),
             auth: self.auth.clone(),

@@ -130,7 +130,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     ];
     parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, part));
     let routes = service.routes(false);
-    parts.spawn("http", drain, |part| listener::serve(listener, routes, listener::Limits::default(), part));
+    parts.spawn("http", drain, |part| listener::serve(listener, routes, part));
     let member = broker.member(GROUP, &topics.inputs());
     service.spawn(&mut parts, drain, || Ok::<_, ConsumeError<_>>(member), broker.clone());
     let feed = Feed::sample()?;

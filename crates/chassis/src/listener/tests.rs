@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::parts::{Parts, PartsError};
+use crate::parts::PartsError;
 
 /// Longer than anything here may take.
 const BOUND: Duration = Duration::from_secs(20);
@@ -43,11 +43,13 @@ impl Server {
                 }),
             )
             .route("/never", get(pending::<()>));
+        let routes = Routes::new(router, limits)
+            .behind(|head| head.uri.path().starts_with("/closed").then(|| StatusCode::UNAUTHORIZED.into_response()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let mut parts = Parts::new(async { stopped.await.unwrap() });
-        parts.spawn("http", Duration::from_secs(1), |part| serve(listener, router, limits, part));
+        let mut parts = crate::parts::Parts::new(async { stopped.await.unwrap() });
+        parts.spawn("http", Duration::from_secs(1), |part| serve(listener, routes, part));
         let mut run = JoinSet::new();
         run.spawn(parts.run());
         Self { address, stop, run }
@@ -145,6 +147,13 @@ async fn a_body_without_a_length_is_read_up_to_its_limit() {
     };
     assert_status(&server.ask(chunked(1000).as_bytes()).await, "200");
     assert_status(&server.ask(chunked(1001).as_bytes()).await, "413");
+}
+
+#[tokio::test]
+async fn what_is_behind_a_check_is_refused_before_its_body_is_read() {
+    let server = Server::start(LIMITS).await;
+    let announced = b"POST /closed HTTP/1.1\r\nhost: x\r\ncontent-length: 1001\r\n\r\n";
+    assert_status(&server.ask(announced).await, "401");
 }
 
 #[tokio::test]

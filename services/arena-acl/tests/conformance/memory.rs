@@ -217,7 +217,7 @@ impl Outside {
         service.spawn(&mut parts, drain, || Ok::<_, ConsumeError<_>>(member), broker.clone());
         let mut running = JoinSet::new();
         running.spawn(parts.run());
-        Ok(Running { router: service.routes(true), service, stop, parts: running })
+        Ok(Running { router: service.routes(true).into_router(), service, stop, parts: running })
     }
 
     /// All messages of a topic, partition by partition.
