@@ -17,19 +17,17 @@ use chassis::{
     settings, telemetry,
 };
 use kafka::{Group, Limits, Producer, source::SourceError};
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
     auth::Auth,
-    cli::{Command, Job},
-    inbox::StoreError,
-    jobs::{JobError, Rerun},
+    cli::Command,
+    commands,
     kafka::{GROUP, PRODUCER},
     neighbours::{LIMITS, Neighbours},
     postgres::Postgres,
     service::{Service, Wiring},
-    settings::{Handling, Settings},
+    settings::Settings,
     standalone, terminal,
 };
 
@@ -57,7 +55,7 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             Postgres::new(&settings.database).migrate().await.map_err(exit::Error::failed)?;
             Ok(Done::All)
         }
-        Command::Job(job) => run_job(Settings::load()?, job).await.map_err(exit::Error::failed),
+        Command::Job(job) => commands::job::run(&*command_service()?, job).await.map_err(exit::Error::failed),
     }
 }
 
@@ -79,12 +77,6 @@ pub enum AppError {
     /// A part failed.
     #[error("the service ended")]
     Parts(#[from] PartsError),
-    /// A job failed.
-    #[error("the job failed")]
-    Job(#[from] JobError),
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
 }
 
 async fn serve(settings: Settings) -> Result<(), AppError> {
@@ -104,19 +96,9 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     Ok(parts.run().await?)
 }
 
-async fn run_job(settings: Settings, job: Job) -> Result<Done, AppError> {
-    let service = service(&settings, Metrics::new())?;
-    let Handling { retry_rows, failed_rows, .. } = settings.handling;
-    match job {
-        Job::Retry { batch_size } => {
-            terminal::print_json(&service.jobs().run(Rerun::Retry, batch_size.unwrap_or(retry_rows)).await?);
-        }
-        Job::Failed { batch_size } => {
-            terminal::print_json(&service.jobs().run(Rerun::Failed, batch_size.unwrap_or(failed_rows)).await?);
-        }
-        Job::Purge => terminal::print_json(&json!({ "deleted": service.jobs().purge().await? })),
-    }
-    Ok(Done::All)
+/// The service for one command, over the servers of the environment.
+fn command_service() -> Result<Arc<Service<Postgres>>, exit::Error> {
+    service(&Settings::load()?, Metrics::new()).map_err(exit::Error::failed)
 }
 
 /// The service over real servers; it connects when it is used.

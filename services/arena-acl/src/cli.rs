@@ -1,8 +1,8 @@
 //! The commands of the binary. Settings are not among them: they come from the environment.
 
-use std::num::NonZeroU32;
-
 use clap::{Parser, Subcommand};
+
+use crate::commands::job::Job;
 
 /// Arena's change records over Kafka, through Postgres, to clean participant messages.
 #[derive(Debug, Parser)]
@@ -29,23 +29,4 @@ pub enum Command {
     Job(Job),
     /// Print every setting as a table
     Settings,
-}
-
-/// A job.
-#[derive(Debug, Subcommand)]
-pub enum Job {
-    /// Handle every row in RETRY once
-    Retry {
-        /// Rows on one page
-        #[arg(long)]
-        batch_size: Option<NonZeroU32>,
-    },
-    /// Handle every row in FAILED once
-    Failed {
-        /// Rows on one page
-        #[arg(long)]
-        batch_size: Option<NonZeroU32>,
-    },
-    /// Delete every row in IGNORED
-    Purge,
 }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod cli;
+pub mod commands;
 mod duration;
 pub mod eval;
 pub mod http;

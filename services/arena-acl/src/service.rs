@@ -212,6 +212,11 @@ impl<S: Store> Service<S> {
         &self.jobs
     }
 
+    /// How messages are handled.
+    pub fn handling(&self) -> &Handling {
+        &self.handling
+    }
+
     /// Waits until the schema is there; `false` when the stop came first.
     async fn has_schema(&self, part: &Part) -> Result<bool, ServiceError> {
         if !self.migrate {
