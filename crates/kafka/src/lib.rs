@@ -17,6 +17,6 @@ pub mod tracker;
 
 pub use consumer::{Consumer, Group};
 pub use pipeline::{Consume, ConsumeError, Limits, Progress, Wiring, consume};
-pub use producer::{Outgoing, Producer, Publish, SendError};
+pub use producer::{Outgoing, Producer, Publish, Report, SendError};
 pub use settings::Settings;
 pub use source::Source;

@@ -18,11 +18,12 @@ use std::{
 use bytes::Bytes;
 use chassis::clock::Clock;
 use domain::delivery::Message;
+use futures::future::{FutureExt as _, ready};
 use tokio::sync::watch;
 
 pub use self::source::Member;
 use crate::{
-    producer::{Outgoing, Publish, SendError},
+    producer::{Outgoing, Publish, Report, SendError},
     source::{Partition, Position},
 };
 
@@ -166,9 +167,9 @@ impl State {
 }
 
 impl Publish for Broker {
-    async fn send(&self, batch: Vec<Outgoing>) -> Vec<Result<(), SendError>> {
-        let appended = batch.into_iter().map(|message| self.append(message, None));
-        appended.map(|done| done.map(|_| ()).map_err(|error| SendError::Unconfirmed(error.to_string()))).collect()
+    fn hand_over(&self, message: Outgoing) -> Report {
+        let appended = self.append(message, None);
+        ready(appended.map(drop).map_err(|error| SendError::Unconfirmed(error.to_string()))).boxed()
     }
 
     fn purge(&self) {}

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use domain::delivery::Class;
-use futures::future::join_all;
+use futures::future::{BoxFuture, FutureExt as _, join_all};
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
     config::RDKafkaLogLevel,
@@ -24,9 +24,6 @@ use crate::{log, orphan::Orphan, settings::Settings, source::SourceError};
 
 /// After this long without a delivery report a message is given up; it may be in its topic all the same.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most messages of one window.
-pub const WINDOW: usize = 500;
-
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -40,13 +37,21 @@ pub struct Outgoing {
     pub headers: Vec<(String, Bytes)>,
 }
 
+/// What becomes of one message: whether its topic has it durably. The message is on its way whether or not this is awaited.
+pub type Report = BoxFuture<'static, Result<(), SendError>>;
+
 /// Where messages leave.
 pub trait Publish: Send + Sync + 'static {
-    /// Sends `batch` as one window and says of each message, in order, whether its topic has it durably.
+    /// Takes one message, which is on its way when this returns. Twice sends twice.
     ///
-    /// The caller sees to it that a window holds at most [`WINDOW`] messages and one per key, and that the next window follows the answer:
-    /// what failed may be in its topic all the same, and sending it again after a later one would reorder. Twice sends twice.
-    fn send(&self, batch: Vec<Outgoing>) -> impl Future<Output = Vec<Result<(), SendError>>> + Send;
+    /// The caller bounds what is on its way, and sees to it that of a key the next message follows the report of the one before: what
+    /// failed may be in its topic all the same, and sending it again after a later one would reorder.
+    fn hand_over(&self, message: Outgoing) -> Report;
+
+    /// Sends `batch` and says of each message, in order, what [`hand_over`](Self::hand_over) says of one.
+    fn send(&self, batch: Vec<Outgoing>) -> impl Future<Output = Vec<Result<(), SendError>>> + Send {
+        join_all(batch.into_iter().map(|message| self.hand_over(message)))
+    }
 
     /// Forgets what was taken and not sent; its senders hear [`SendError::Unconfirmed`]. It can be used on.
     fn purge(&self);
@@ -129,7 +134,7 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string())
-            // A window is there at once; a pause for more to come would only delay it.
+            // What leaves together is there at once; a pause for more to come would only delay it.
             .set("linger.ms", "2")
             // As Java's clients do it, so that a key stays in the partition that it has always been in.
             .set("partitioner", "murmur2_random")
@@ -159,18 +164,16 @@ impl Producer {
 }
 
 impl Publish for Producer {
-    async fn send(&self, batch: Vec<Outgoing>) -> Vec<Result<(), SendError>> {
-        let producer = self.client();
-        let sent: Vec<_> =
-            batch.iter().map(|message| producer.send_result(record(message)).map_err(|(error, _)| error)).collect();
-        let reports = sent.into_iter().map(|sent| async {
-            match sent?.await {
+    fn hand_over(&self, message: Outgoing) -> Report {
+        let taken = self.client().send_result(record(&message)).map_err(|(error, _)| error);
+        async move {
+            match taken?.await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err((error, _))) => Err(error.into()),
                 Err(_) => Err(SendError::Unconfirmed("producer is gone".to_owned())),
             }
-        });
-        join_all(reports).await
+        }
+        .boxed()
     }
 
     fn purge(&self) {
