@@ -104,7 +104,7 @@ fn command_service() -> Result<Arc<Service<Postgres>>, exit::Error> {
 /// The service over real servers; it connects when it is used.
 fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres>>, AppError> {
     let transport: Arc<dyn Transport> = Arc::new(Reqwest::new(LIMITS)?);
-    let Settings { azure, neighbours, .. } = settings;
+    let Settings { azure, neighbours, handling, .. } = settings;
     let key = PrivateJwk::read(&azure.jwk)?;
     let tokens = Tokens::new(azure.token_endpoint.clone(), azure.client_id.clone(), key, transport.clone());
     let client = |neighbour: &crate::settings::Neighbour| {
@@ -123,9 +123,10 @@ fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres
         auth: Arc::new(Auth::new(transport.clone(), azure.well_known.clone(), azure.client_id.clone())),
         clock: Clock::system(),
         metrics,
-        handling: settings.handling.clone(),
+        handling: handling.clone(),
         topics: settings.topics.clone(),
         limits: Limits::from(&settings.kafka),
+        spacing: if settings.test_mode { handling.spacing.unwrap_or_default() } else { handling.spacing() },
         migrate: settings.migrate_on_start,
     }))
 }

@@ -53,6 +53,19 @@ pub struct NewMessage {
     pub transaction_id: Option<Uuid>,
 }
 
+/// The message of a key that has to leave before its others, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its place.
+    pub id: i64,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key.
+    pub key: String,
+    /// The length of the value.
+    pub bytes: usize,
+}
+
 /// A message in the outbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
@@ -204,12 +217,19 @@ pub trait Outbox: Send + Sync + 'static {
     /// As [`StoreError`] says.
     fn turn(&self) -> impl Future<Output = Result<Self::Turn, StoreError>> + Send;
 
-    /// The unpublished messages, lowest id first, at most `limit`, skipping keys that an earlier message in the result
-    /// already has: each key once. Only reads.
+    /// The first unpublished message of each key, by key, beginning after the key `after`; at most `limit`. Only reads.
+    ///
+    /// The order of keys is the store's own. What this costs follows from `limit`, not from how many messages wait or how they are spread.
     ///
     /// # Errors
     /// As [`StoreError`] says.
-    fn due(&self, limit: u32) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
+    fn heads(&self, after: Option<&str>, limit: u32) -> impl Future<Output = Result<Vec<Head>, StoreError>> + Send;
+
+    /// Those of these messages that are unpublished, lowest id first. Only reads.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn unpublished(&self, ids: &[i64]) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
 
     /// Marks messages as published and drops their payload. Twice is the same as once.
     ///

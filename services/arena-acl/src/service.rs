@@ -25,7 +25,7 @@ use crate::{
     kafka::{Consumer, Fatal},
     neighbours::Neighbours,
     operations::Operations,
-    publisher::{PublishError, publish},
+    publisher::{PublishError, Publisher},
     records::{Records, Rules},
     settings::{Handling, Redelivery, Topics, UnknownMatch},
     test_mode, wire,
@@ -58,6 +58,8 @@ pub struct Wiring<S> {
     pub topics: Topics,
     /// Bounds of the consuming loop.
     pub limits: Limits,
+    /// The shortest time between two messages of one key; zero = none (IMP-12).
+    pub spacing: Duration,
     /// Whether the schema is brought up to date at start.
     pub migrate: bool,
 }
@@ -74,6 +76,7 @@ pub struct Service<S> {
     metrics: Metrics,
     handling: Handling,
     limits: Limits,
+    spacing: Duration,
     /// Done once, waited for by every part that needs the schema.
     schema: OnceCell<()>,
     migrate: bool,
@@ -96,7 +99,7 @@ pub enum ServiceError {
 impl<S: Store> Service<S> {
     /// The service over what it is made of. Nothing runs yet.
     pub fn new(wiring: Wiring<S>) -> Arc<Self> {
-        let Wiring { store, neighbours, auth, clock, metrics, handling, topics, limits, migrate } = wiring;
+        let Wiring { store, neighbours, auth, clock, metrics, handling, topics, limits, spacing, migrate } = wiring;
         let rules = Rules {
             max_attempts: handling.max_attempts,
             delete_wait: handling.delete_wait,
@@ -121,6 +124,7 @@ impl<S: Store> Service<S> {
             clock,
             metrics,
             handling,
+            spacing,
             schema: OnceCell::new(),
             migrate,
         })
@@ -149,9 +153,13 @@ impl<S: Store> Service<S> {
             if !service.has_schema(&part).await? {
                 return Ok(());
             }
-            let Self { store, dependency, clock, .. } = &*service;
-            publish(store.clone(), producer, dependency.clone(), clock.clone(), part).await.map_err(ServiceError::from)
+            service.publisher(producer, part).run().await.map_err(ServiceError::from)
         });
+    }
+
+    fn publisher<P: Publish>(&self, producer: P, part: Part) -> Publisher<S, P> {
+        let Self { store, dependency, clock, metrics, spacing, .. } = self;
+        Publisher::new(store.clone(), producer, dependency.clone(), clock.clone(), metrics.clone(), *spacing, part)
     }
 
     async fn consume<Q: Source>(&self, source: Q, part: Part) -> Result<(), ConsumeError<Fatal>> {

@@ -124,6 +124,8 @@ pub struct Handling {
     pub failed_rows: NonZeroU32,
     /// Batches that are handled at once.
     pub workers: NonZeroUsize,
+    /// The shortest time between two messages of one key, where it is set.
+    pub spacing: Option<Duration>,
 }
 
 /// What becomes of a history row whose participation downstream does not know, or which has no UUID (4.9 step 7).
@@ -302,6 +304,12 @@ impl Azure {
 }
 
 impl Handling {
+    /// The shortest time between two messages of one key; what is not set is the 500 ms of IMP-12.
+    #[must_use]
+    pub fn spacing(&self) -> Duration {
+        self.spacing.unwrap_or(Duration::from_millis(500))
+    }
+
     /// The settings of how messages are handled.
     pub fn declare(table: &mut Table) -> Slot<Self> {
         let max_attempts =
@@ -321,6 +329,12 @@ impl Handling {
         let failed_rows =
             table.value("ARENA_ACL_FAILED_BATCH_ROWS", "rows on one page of the job over rows in FAILED").or("500");
         let workers = table.value("ARENA_ACL_WORKERS", "batches that are handled at once").or("2");
+        let spacing = table
+            .millis(
+                "ARENA_ACL_SPACING_MILLISECONDS",
+                "shortest time between two messages of one key, 0 = none; 500 unless set, in test mode 0",
+            )
+            .optional();
         table.all(|ok| Self {
             max_attempts: ok.take(max_attempts),
             delete_wait: ok.take(delete_wait),
@@ -329,6 +343,7 @@ impl Handling {
             retry_rows: ok.take(retry_rows),
             failed_rows: ok.take(failed_rows),
             workers: ok.take(workers),
+            spacing: ok.take(spacing),
         })
     }
 }

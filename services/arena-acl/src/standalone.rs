@@ -114,6 +114,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
         auth: Arc::new(Auth::new(script.transport(), nobody.clone(), String::new())),
         clock,
         metrics: metrics.clone(),
+        spacing: handling.spacing.unwrap_or_default(), // each step is waited for
         handling,
         topics: topics.clone(),
         limits: Limits::default(),

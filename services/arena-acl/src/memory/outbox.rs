@@ -1,12 +1,15 @@
 //! The outbox, and the right to send, which one process alone needs no flag for.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Memory, write};
-use crate::inbox::{NewMessage, Outbox, OutboxMessage, StoreError, Turn};
+use crate::inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError, Turn};
 
 /// For how long a published message is kept, without its payload.
 const RETENTION: TimeDelta = TimeDelta::days(7);
@@ -22,14 +25,31 @@ impl Outbox for Memory {
         Ok(MemoryTurn(self.turn.clone().lock_owned().await))
     }
 
-    async fn due(&self, limit: u32) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn heads(&self, after: Option<&str>, limit: u32) -> Result<Vec<Head>, StoreError> {
         let state = self.lock();
-        let mut keys = HashSet::new();
+        let mut heads = BTreeMap::new();
+        for message in state.outbox.iter().filter(|message| message.published_at.is_none()) {
+            if after.is_none_or(|after| message.message_key.as_str() > after) {
+                heads.entry(message.message_key.as_str()).or_insert(message);
+            }
+        }
+        let heads = heads.into_values().take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(heads
+            .map(|message| Head {
+                id: message.id,
+                topic: message.topic.clone(),
+                key: message.message_key.clone(),
+                bytes: message.payload.as_ref().map_or(0, String::len),
+            })
+            .collect())
+    }
+
+    async fn unpublished(&self, ids: &[i64]) -> Result<Vec<OutboxMessage>, StoreError> {
+        let state = self.lock();
         Ok(state
             .outbox
             .iter()
-            .filter(|message| message.published_at.is_none() && keys.insert(message.message_key.as_str()))
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .filter(|message| message.published_at.is_none() && ids.contains(&message.id))
             .map(|message| OutboxMessage {
                 id: message.id,
                 topic: message.topic.clone(),

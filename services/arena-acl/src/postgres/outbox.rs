@@ -10,7 +10,7 @@ use super::{
     turn::PublisherTurn,
     write::{NewRow, insert_messages},
 };
-use crate::inbox::{NewMessage, Outbox, OutboxMessage, StoreError};
+use crate::inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError};
 
 /// How long a message that another process added may wait unseen.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -22,28 +22,51 @@ impl Outbox for Postgres {
         PublisherTurn::wait(&self.settings).await
     }
 
-    async fn due(&self, limit: u32) -> Result<Vec<OutboxMessage>, StoreError> {
-        // the head of a key is looked up for each message, so the cost follows what is returned, not what waits
-        let rows: Vec<(i64, String, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, topic, message_key, payload FROM outbox AS message \
-             WHERE published_at IS NULL AND id = ( \
-                 SELECT min(head.id) FROM outbox AS head \
-                 WHERE head.published_at IS NULL AND head.message_key = message.message_key) \
-             ORDER BY id LIMIT $1",
+    async fn heads(&self, after: Option<&str>, limit: u32) -> Result<Vec<Head>, StoreError> {
+        // from key to key through the index: one probe for each, however many messages of it wait
+        let rows: Vec<(i64, String, String, i64)> = sqlx::query_as(
+            "WITH RECURSIVE head AS ( \
+                 (SELECT message_key, id FROM outbox \
+                  WHERE published_at IS NULL AND ($1::text IS NULL OR message_key > $1) \
+                  ORDER BY message_key, id LIMIT 1) \
+                 UNION ALL \
+                 SELECT next.message_key, next.id FROM head CROSS JOIN LATERAL ( \
+                     SELECT message_key, id FROM outbox \
+                     WHERE published_at IS NULL AND message_key > head.message_key \
+                     ORDER BY message_key, id LIMIT 1) AS next) \
+             SELECT head.id, message.topic, head.message_key, coalesce(octet_length(message.payload), 0)::bigint \
+             FROM (SELECT message_key, id FROM head LIMIT $2) AS head JOIN outbox AS message USING (id) \
+             ORDER BY head.message_key",
         )
+        .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
         .map_err(during("reading the outbox"))?;
-        let mut topic: Arc<str> = Arc::from("");
+        let mut topics = Topics::default();
         Ok(rows
             .into_iter()
-            .map(|(id, name, key, payload)| {
-                if *topic != *name {
-                    topic = name.into();
-                }
-                OutboxMessage { id, topic: topic.clone(), key, payload }
+            .map(|(id, topic, key, bytes)| Head {
+                id,
+                topic: topics.named(&topic),
+                key,
+                bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             })
+            .collect())
+    }
+
+    async fn unpublished(&self, ids: &[i64]) -> Result<Vec<OutboxMessage>, StoreError> {
+        let rows: Vec<(i64, String, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, topic, message_key, payload FROM outbox WHERE id = ANY($1) AND published_at IS NULL ORDER BY id",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(during("reading messages"))?;
+        let mut topics = Topics::default();
+        Ok(rows
+            .into_iter()
+            .map(|(id, topic, key, payload)| OutboxMessage { id, topic: topics.named(&topic), key, payload })
             .collect())
     }
 
@@ -83,5 +106,20 @@ impl Outbox for Postgres {
     async fn changed(&self) {
         // elapsed is as good as notified
         drop(tokio::time::timeout(LOOK_AGAIN, self.added.notified()).await);
+    }
+}
+
+/// The topics of a page: few names, each kept once.
+#[derive(Default)]
+struct Topics(Vec<Arc<str>>);
+
+impl Topics {
+    fn named(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.iter().find(|known| ***known == *name) {
+            return known.clone();
+        }
+        let topic: Arc<str> = name.into();
+        self.0.push(topic.clone());
+        topic
     }
 }

@@ -51,7 +51,8 @@ impl PublisherTurn {
                 answered(connection.ping()).await.map_err(&failed)?; // the session must not fall silent
             }
         }
-        let begin = sqlx::query("UPDATE publisher SET clean = false WHERE clean").execute(&mut connection);
+        // written in any case: whoever has the turn has a store that takes writes
+        let begin = sqlx::query("UPDATE publisher SET clean = false").execute(&mut connection);
         answered(begin).await.map_err(&failed)?;
         Ok(Self { connection, lost: false })
     }

@@ -208,6 +208,7 @@ impl Outside {
             handling,
             topics: topics.clone(),
             limits: Limits::default(),
+            spacing: Duration::ZERO,
             migrate: true,
         });
         let (stop, stopped) = oneshot::channel::<()>();

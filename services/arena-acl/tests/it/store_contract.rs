@@ -41,6 +41,8 @@ testkit::contract! {
         a_page_holds_one_table_and_one_status,
         messages_of_a_key_are_due_one_at_a_time_in_order,
         a_limit_counts_keys_not_messages,
+        the_keys_are_walked_in_one_order_whatever_runs_they_have,
+        what_is_published_is_no_longer_unpublished,
         a_message_names_the_row_that_caused_it,
         a_published_message_loses_its_payload_and_publishing_twice_changes_nothing,
         a_published_message_is_forgotten_after_a_week,

@@ -51,6 +51,13 @@ async fn killed_between_commit_and_publication_is_clean() {
 
 #[tokio::test]
 #[ignore = "needs Kafka and Postgres: ./dev test"]
+async fn killed_before_the_delivery_report_is_clean() {
+    let left = killed_at("arena-acl.publish.after-send:3").await;
+    assert!(left.unpublished > 0, "the kill met nothing that was on its way");
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka and Postgres: ./dev test"]
 async fn killed_between_publication_and_its_mark_is_clean() {
     let left = killed_at("arena-acl.publish.before-mark:3").await;
     let marked = usize::try_from(left.handled - left.unpublished).unwrap();

@@ -13,6 +13,7 @@ mod feed;
 mod metrics;
 mod neighbours;
 mod records;
+mod spacing;
 mod start;
 mod stop;
 mod world;

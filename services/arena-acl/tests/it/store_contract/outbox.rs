@@ -8,8 +8,10 @@ use domain::{arena_acl::IngestStatus, delivery::Class};
 
 use crate::store::{World, at, marked, message, participant};
 
+/// The heads and their values, lowest id first.
 async fn due(outbox: &impl Outbox, limit: u32) -> Vec<(i64, String, Option<String>)> {
-    let due = outbox.due(limit).await.unwrap();
+    let heads = outbox.heads(None, limit).await.unwrap();
+    let due = outbox.unpublished(&heads.iter().map(|head| head.id).collect::<Vec<_>>()).await.unwrap();
     due.into_iter().map(|message| (message.id, message.key, message.payload)).collect()
 }
 
@@ -45,6 +47,40 @@ pub(super) async fn a_limit_counts_keys_not_messages(world: impl World) {
     world.store().enqueue(&messages, at(8)).await.unwrap();
     let keys: Vec<String> = due(world.store(), 2).await.into_iter().map(|(_, key, _)| key).collect();
     assert_eq!(keys, ["a", "b"]);
+}
+
+pub(super) async fn the_keys_are_walked_in_one_order_whatever_runs_they_have(world: impl World) {
+    let keys = ["m", "a", "a", "a", "z", "m", "b", "b"];
+    let messages: Vec<NewMessage> = keys.iter().map(|key| message(key, &format!("of {key}"))).collect();
+    world.store().enqueue(&messages, at(8)).await.unwrap();
+    let outbox = world.store();
+    let whole = outbox.heads(None, 100).await.unwrap();
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = outbox.heads(after.as_deref(), 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        pages.extend(page);
+    }
+    assert_eq!(pages, whole);
+    let firsts = due(outbox, 100).await;
+    assert_eq!(
+        firsts.iter().map(|(_, key, _)| key.as_str()).collect::<Vec<_>>(),
+        ["m", "a", "z", "b"],
+        "each once, by its first message"
+    );
+    assert!(whole.iter().all(|head| (&*head.topic, head.bytes) == ("amt", 4)));
+}
+
+pub(super) async fn what_is_published_is_no_longer_unpublished(world: impl World) {
+    let outbox = world.store();
+    outbox.enqueue(&[message("a", "1"), message("b", "2")], at(8)).await.unwrap();
+    let ids: Vec<i64> = due(outbox, 10).await.into_iter().map(|(id, ..)| id).collect();
+    outbox.published(&ids[..1], at(9)).await.unwrap();
+    let left = outbox.unpublished(&[ids[1], ids[0], 4711]).await.unwrap();
+    assert_eq!(left.iter().map(|message| message.id).collect::<Vec<_>>(), ids[1..]);
+    assert!(outbox.unpublished(&[]).await.unwrap().is_empty());
 }
 
 pub(super) async fn a_message_names_the_row_that_caused_it(world: impl World) {

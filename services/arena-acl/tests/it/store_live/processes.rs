@@ -127,7 +127,7 @@ async fn a_message_of_another_process_is_seen_within_a_short_while() {
     let first = Live::over(&database).await.store;
     Live::process(&database).enqueue(&[message("a", "1")], at(8)).await.unwrap();
     tokio::time::timeout(Duration::from_secs(2), first.changed()).await.unwrap();
-    assert_eq!(first.due(1).await.unwrap().len(), 1);
+    assert_eq!(first.heads(None, 1).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

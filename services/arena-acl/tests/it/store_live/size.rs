@@ -84,7 +84,7 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
         live.store.apply(&[course(round + 1, "1")], at(8), |_, _| write(release())).await.unwrap();
         let page = live.store.page(Table::Participants, IngestStatus::Retry, None, 50).await.unwrap();
         assert_eq!(page.len(), 50);
-        let due = live.store.due(50).await.unwrap();
+        let due = live.store.heads(None, 50).await.unwrap();
         assert_eq!(due.len(), 50);
         live.store.published(&due.iter().map(|message| message.id).collect::<Vec<_>>(), at(9)).await.unwrap();
         live.store.translation(Uuid::from_u128(1)).await.unwrap();

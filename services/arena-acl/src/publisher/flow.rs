@@ -1,0 +1,270 @@
+//! What moves while the turn is held: one loop reads and sends, another one awaits reports and marks, so that neither waits for the other.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chassis::failpoints;
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use kafka::{Outgoing, Publish, Report, SendError};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{error, warn};
+
+use super::{
+    PublishError, Publisher, TURN_IS_GOOD_FOR,
+    holds::{Answer, Flight, Holds, Reason},
+};
+use crate::{
+    OSLO,
+    inbox::{Head, Outbox, OutboxMessage},
+};
+
+/// The most keys of one page.
+const PAGE: u32 = 500;
+/// The shortest time between two laps that nothing but a passing hold asked for.
+const LAP_EVERY: Duration = Duration::from_millis(20);
+/// How long reports are gathered before a mark: marking a few costs the database as much as marking hundreds.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long the end of a lap over keys that all wait may be put off: reading them again must not become what the database does.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// The publisher at work.
+pub(super) struct Flow<'p, O, P> {
+    publisher: &'p Publisher<O, P>,
+    holds: Mutex<Holds>,
+    /// Told when a key or room became free.
+    freed: Notify,
+    /// When the turn was checked last.
+    checked: watch::Receiver<Option<Instant>>,
+}
+
+/// A way once through the keys, page by page.
+struct Lap {
+    begun: Instant,
+    /// The key to go on after; `None` before the first page.
+    after: Option<String>,
+    /// Whether the last key was reached.
+    over: bool,
+    sent: usize,
+    /// When the first of the keys that wait may leave.
+    next: Option<Instant>,
+    waiting: HashMap<Reason, u64>,
+}
+
+type Sent = (Flight, Report);
+type Reported = (Flight, Result<(), SendError>);
+
+impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
+    pub(super) fn new(publisher: &'p Publisher<O, P>, checked: watch::Receiver<Option<Instant>>) -> Self {
+        let holds = Mutex::new(Holds::new(publisher.spacing, publisher.jitter.clone()));
+        Self { publisher, holds, freed: Notify::new(), checked }
+    }
+
+    /// Publishes until the stop; what is on its way by then is awaited and marked.
+    pub(super) async fn run(&self) -> Result<(), PublishError> {
+        // bounded by what the holds let on its way
+        let (sent, reports) = mpsc::unbounded_channel();
+        tokio::try_join!(self.send(sent), self.settle(reports)).map(drop)
+    }
+
+    async fn send(&self, sent: mpsc::UnboundedSender<Sent>) -> Result<(), PublishError> {
+        let Publisher { part, spacing, .. } = self.publisher;
+        tokio::select! {
+            () = part.stopping() => return Ok(()),
+            // what the holder before sent last is not known here
+            () = sleep(*spacing) => {}
+        }
+        let mut lap = Lap::begin();
+        while !part.is_stopping() {
+            if !self.holds().has_room(PAGE as usize, Instant::now()) {
+                tokio::select! {
+                    () = part.stopping() => return Ok(()),
+                    () = self.freed.notified() => {}
+                    () = sleep(LAP_EVERY) => {} // a distance that is over frees its key without a word
+                }
+                continue;
+            }
+            let page = tokio::select! {
+                biased;
+                () = part.stopping() => return Ok(()),
+                page = self.page(&mut lap) => page?,
+            };
+            if !page.is_empty() {
+                failpoints::hit("arena-acl.publish.before-send");
+                for (head, message) in page {
+                    let report = self.publisher.producer.hand_over(outgoing(message));
+                    let flight = Flight { head, since: Instant::now() };
+                    drop(sent.send((flight, report))); // the other loop ends after this one, or both do
+                }
+                failpoints::hit("arena-acl.publish.after-send");
+            }
+            if lap.over {
+                self.tell(&lap);
+                tokio::select! {
+                    () = part.stopping() => return Ok(()),
+                    () = self.rest(&lap) => lap = Lap::begin(),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What may leave of the next page, and the right to send it.
+    async fn page(&self, lap: &mut Lap) -> Result<Vec<(Head, OutboxMessage)>, PublishError> {
+        let outbox = &self.publisher.outbox;
+        let heads = outbox.heads(lap.after.as_deref(), PAGE).await.map_err(PublishError::Store)?;
+        let mut chosen = self.choose(heads, lap);
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<i64> = chosen.keys().copied().collect();
+        let messages = outbox.unpublished(&ids).await.map_err(PublishError::Store)?;
+        let page: Vec<_> =
+            messages.into_iter().filter_map(|message| Some((chosen.remove(&message.id)?, message))).collect();
+        for head in chosen.values() {
+            self.holds().stayed(head); // it was marked while the heads were read
+        }
+        lap.sent += page.len();
+        let mut checked = self.checked.clone();
+        // an error says that nobody checks any more: then this ends too
+        drop(checked.wait_for(|at| at.is_some_and(|at| at.elapsed() < TURN_IS_GOOD_FOR)).await);
+        Ok(page)
+    }
+
+    /// Of the keys read, those that may leave now, by id; the lap goes on after the last one that was looked at.
+    fn choose(&self, heads: Vec<Head>, lap: &mut Lap) -> HashMap<i64, Head> {
+        let now = Instant::now();
+        let mut holds = self.holds();
+        let mut chosen = HashMap::new();
+        lap.over = heads.len() < PAGE as usize;
+        for head in heads {
+            match holds.ask(&head, now) {
+                Answer::Full => {
+                    lap.over = false;
+                    break;
+                }
+                Answer::UnderWay => {}
+                Answer::AfterTheProbe => lap.waits(Reason::Unconfirmed, None),
+                Answer::Later(at, reason) => lap.waits(reason, Some(at)),
+                Answer::Free => {
+                    lap.after = Some(head.key.clone());
+                    chosen.insert(head.id, head);
+                    continue;
+                }
+            }
+            lap.after = Some(head.key);
+        }
+        chosen
+    }
+
+    /// Until the next lap may find something.
+    async fn rest(&self, lap: &Lap) {
+        if lap.sent == 0 {
+            sleep(lap.begun.elapsed().min(LONGEST_REST)).await;
+        }
+        let next = lap.next.map(|at| at.max(lap.begun + LAP_EVERY));
+        tokio::select! {
+            () = self.freed.notified() => {}
+            () = self.publisher.outbox.changed() => {}
+            () = sleep_until(next.unwrap_or(lap.begun)), if next.is_some() => {}
+        }
+    }
+
+    /// How many keys wait, and for what.
+    fn tell(&self, lap: &Lap) {
+        for reason in Reason::ALL {
+            let keys = lap.waiting.get(&reason).copied().unwrap_or_default();
+            self.publisher.metrics.waiting("outbox", reason.name(), keys);
+        }
+        self.holds().forget(Instant::now());
+    }
+
+    /// Awaits reports and marks what arrived, until nothing more is sent and all is settled.
+    async fn settle(&self, mut sent: mpsc::UnboundedReceiver<Sent>) -> Result<(), PublishError> {
+        let mut under_way = FuturesUnordered::new();
+        let mut fresh = Vec::new();
+        loop {
+            let first = tokio::select! {
+                1.. = sent.recv_many(&mut fresh, PAGE as usize) => None,
+                Some(reported) = under_way.next() => Some(reported),
+                else => return Ok(()),
+            };
+            under_way.extend(fresh.drain(..).map(|(flight, report): Sent| report.map(|result| (flight, result))));
+            let Some(first) = first else { continue };
+            let mut reported = vec![first];
+            sleep(GATHER).await;
+            while let Some(Some(more)) = under_way.next().now_or_never() {
+                reported.push(more);
+            }
+            self.settle_all(reported).await?;
+        }
+    }
+
+    async fn settle_all(&self, reported: Vec<Reported>) -> Result<(), PublishError> {
+        let Publisher { outbox, clock, store, .. } = self.publisher;
+        let now = Instant::now();
+        let mut arrived = Vec::with_capacity(reported.len());
+        for (flight, result) in reported {
+            match result {
+                Ok(()) => {
+                    self.holds().arrived(&flight.head, now);
+                    arrived.push(flight.head);
+                }
+                Err(error @ SendError::Fatal(_)) => return Err(PublishError::Producer(error)),
+                Err(error) => self.failed(&flight, &error, now),
+            }
+        }
+        if !arrived.is_empty() {
+            failpoints::hit("arena-acl.publish.before-mark");
+            let ids: Vec<i64> = arrived.iter().map(|head| head.id).collect();
+            outbox.published(&ids, clock.local(OSLO)).await.map_err(PublishError::Mark)?;
+            failpoints::hit("arena-acl.publish.after-mark");
+            store.succeeded();
+            self.publisher.marked.store(true, Ordering::Relaxed);
+            for head in &arrived {
+                self.holds().marked(head, now);
+            }
+        }
+        self.freed.notify_one();
+        Ok(())
+    }
+
+    fn failed(&self, flight: &Flight, error: &SendError, now: Instant) {
+        let Flight { head: Head { id, topic, .. }, .. } = flight;
+        // it stays and holds back its own key: dropping it would lose the last word on a participant
+        let reason = if matches!(error, SendError::Refused(_)) { Reason::Refused } else { Reason::Unconfirmed };
+        self.holds().failed(flight, reason, now);
+        let Some(count) = self.publisher.quiet.admit(topic, reason.name()) else { return };
+        if reason == Reason::Refused {
+            error!(outbox.id = id, %topic, count, %error, "the broker refuses messages, their keys wait");
+        } else {
+            warn!(outbox.id = id, %topic, count, %error, "publishing waits for the broker");
+        }
+    }
+
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lap {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), after: None, over: false, sent: 0, next: None, waiting: HashMap::new() }
+    }
+
+    fn waits(&mut self, reason: Reason, until: Option<Instant>) {
+        *self.waiting.entry(reason).or_default() += 1;
+        self.next = self.next.into_iter().chain(until).min();
+    }
+}
+
+fn outgoing(message: OutboxMessage) -> Outgoing {
+    let OutboxMessage { topic, key, payload, id: _ } = message;
+    Outgoing { topic, key: Some(Bytes::from(key)), payload: payload.map(Bytes::from), headers: Vec::new() }
+}
