@@ -28,7 +28,7 @@ pub use effect::{
     CourseWrite, DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Mark, Publication, PublishedOperation,
     PublishedParticipant, RowWrite, Topic,
 };
-pub use failure::{Failure, FailureClass, Pass};
+pub use failure::{Backoff, Failure, FailureClass, Pass};
 pub use held::{Candidate, Held, HeldCourse, HeldId, HeldRow};
 pub use reason::{Reason, reason};
 pub use record::{

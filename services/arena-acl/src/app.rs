@@ -91,6 +91,9 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     parts.spawn_last("admin", settings.drain, |part| admin::serve(settings.admin, health, metrics, part));
     let routes = service.routes(settings.test_mode);
     parts.spawn("http", settings.drain, |part| listener::serve(listener, routes, part));
+    if !settings.test_mode {
+        service.spawn_jobs(&mut parts, settings.drain);
+    }
     let kafka = settings.kafka;
     service.spawn(&mut parts, settings.drain, move || kafka::Consumer::new(&kafka, &group), producer);
     Ok(parts.run().await?)

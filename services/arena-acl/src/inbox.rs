@@ -40,6 +40,14 @@ pub struct Write {
     pub message: Option<NewMessage>,
 }
 
+impl Write {
+    /// Whether changes may be due at `now` once this is durable (IMP-17).
+    pub(crate) fn wakes(&self, now: NaiveDateTime) -> bool {
+        let Effect { release, wake, row, .. } = &self.effect;
+        release.is_some() || wake.is_some() || row.as_ref().and_then(|row| row.retry_at).is_some_and(|at| at <= now)
+    }
+}
+
 /// A message on its way into the outbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewMessage {
@@ -98,6 +106,8 @@ pub struct StoredChange {
     pub before: Option<Arc<str>>,
     /// The row after, a JSON text.
     pub after: Option<Arc<str>>,
+    /// When it may be tried before the next run of the retry job, wall clock of Europe/Oslo.
+    pub retry_at: Option<NaiveDateTime>,
 }
 
 /// A place in the order of a job: numeric position, then order of arrival (6.2).

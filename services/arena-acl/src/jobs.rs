@@ -1,23 +1,38 @@
-//! The jobs over stored changes (docs/spec/arena-acl.md 6.2–6.4).
+//! The jobs over stored changes (docs/spec/arena-acl.md 6.2–6.4), and the run between two of them over what was woken (IMP-17).
 
-use std::{collections::HashMap, num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc};
+mod running;
+mod waves;
 
-use chassis::telemetry::Quiet;
+use std::{
+    num::NonZeroU32,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use chassis::{clock::Clock, telemetry::Quiet};
 use domain::{
-    arena_acl::{Failure, IngestStatus, Lock, Pass, SUPERSEDED, Table},
+    arena_acl::{Failure, IngestStatus, Pass, SUPERSEDED, Table},
     delivery::{Outcome, Settlement},
 };
 use futures::FutureExt as _;
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use self::{running::Running, waves::waves};
 use crate::{
-    inbox::{Cursor, Inbox, Item, StoreError},
+    OSLO,
+    inbox::{Cursor, Inbox, Item, StoreError, StoredChange},
     operations::Operations,
     records::Records,
+    wake::Woken,
     wire,
 };
+
+/// The most rows that are handled before the stop is looked at: about one transaction of participants.
+const STEP: usize = 250;
 
 /// What one run did, in rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +82,9 @@ pub enum JobError {
     /// A run never overlaps itself.
     #[error("the job is running already")]
     Running,
+    /// The process is stopping; what was done stays.
+    #[error("the job was stopped")]
+    Stopped,
     /// The store failed; what was done stays.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -76,27 +94,25 @@ pub enum JobError {
 pub struct Jobs<I> {
     inbox: Arc<I>,
     records: Arc<Records<I>>,
+    clock: Clock,
     running: Arc<Running>,
+    stopped: Arc<AtomicBool>,
+    steps: Arc<AtomicU64>,
     quiet: Arc<Quiet>,
 }
 
 /// How one change ended; `None` where it was left as it was.
 type Ended = Result<Option<Settlement>, StoreError>;
 
-/// Held while a run of the job is under way in this process. Different jobs may overlap.
-#[derive(Debug, Default)]
-struct Running {
-    retry: Mutex<()>,
-    failed: Mutex<()>,
-    purge: Mutex<()>,
-}
-
 impl<I> Clone for Jobs<I> {
     fn clone(&self) -> Self {
         Self {
             inbox: self.inbox.clone(),
             records: self.records.clone(),
+            clock: self.clock.clone(),
             running: self.running.clone(),
+            stopped: self.stopped.clone(),
+            steps: self.steps.clone(),
             quiet: self.quiet.clone(),
         }
     }
@@ -104,21 +120,29 @@ impl<I> Clone for Jobs<I> {
 
 impl<I: Inbox + Operations> Jobs<I> {
     /// The jobs over a store.
-    pub fn new(inbox: Arc<I>, records: Arc<Records<I>>) -> Self {
-        Self { inbox, records, running: Arc::default(), quiet: Arc::default() }
+    pub fn new(inbox: Arc<I>, records: Arc<Records<I>>, clock: Clock) -> Self {
+        Self {
+            inbox,
+            records,
+            clock,
+            running: Arc::default(),
+            stopped: Arc::default(),
+            steps: Arc::default(),
+            quiet: Arc::default(),
+        }
     }
 
     /// Handles every row in the status of `job` once, courses first, then participants, then history rows; inside a table by
     /// position. Pages of `batch_size` rows bound the memory. Another run may follow at any time.
     ///
     /// # Errors
-    /// When a run is under way in this process, or the store fails.
+    /// When a run is under way in this process, the process stops, or the store fails.
     pub async fn run(&self, job: Rerun, batch_size: NonZeroU32) -> Result<Counts, JobError> {
         let running = match job {
             Rerun::Retry => &self.running.retry,
             Rerun::Failed => &self.running.failed,
         };
-        let _running = running.try_lock().map_err(|_busy| JobError::Running)?;
+        let _under_way = running.begin().ok_or(JobError::Running)?;
         let mut counts = Counts::default();
         for table in Table::ALL {
             let mut cursor = None;
@@ -126,10 +150,7 @@ impl<I: Inbox + Operations> Jobs<I> {
                 let page = self.inbox.page(table, job.status(), cursor.as_ref(), batch_size.get()).await?;
                 let Some(last) = page.last() else { break };
                 cursor = Some(Cursor { position: last.position.clone(), id: last.id });
-                let items: Vec<Item> = page.iter().map(wire::stored).collect();
-                for wave in waves(items) {
-                    self.handle(&wave, job.pass(), &mut counts).await?;
-                }
+                self.handle_page(&page, job.pass(), &mut counts).await?;
             }
         }
         info!(job = ?job, counts = ?counts, "a job has ended");
@@ -141,32 +162,54 @@ impl<I: Inbox + Operations> Jobs<I> {
     /// # Errors
     /// When a run is under way in this process, or the store fails.
     pub async fn purge(&self) -> Result<u64, JobError> {
-        let _running = self.running.purge.try_lock().map_err(|_busy| JobError::Running)?;
+        let _under_way = self.running.purge.begin().ok_or(JobError::Running)?;
         let deleted = self.inbox.purge().await?;
         info!(deleted, "{deleted} ignored changes were deleted");
         Ok(deleted)
     }
 
-    /// Whether a run is under way in this process.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        let Running { retry, failed, purge } = &*self.running;
-        [retry, failed, purge].into_iter().any(|job| job.try_lock().is_err())
+    /// Ends every run after the step it is at, for good.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
     }
 
-    async fn handle(&self, wave: &[Item], pass: Pass, counts: &mut Counts) -> Result<(), StoreError> {
-        let ended = match self.caught(wave, pass).await {
+    /// Whether a run is under way in this process. Looking keeps none from its start.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.any()
+    }
+
+    /// How many steps the runs over rows have made so far; `None` while none is under way. One that makes none hangs.
+    #[must_use]
+    pub fn steps(&self) -> Option<u64> {
+        self.running.any_over_rows().then(|| self.steps.load(Ordering::Relaxed))
+    }
+
+    async fn handle_page(&self, page: &[StoredChange], pass: Pass, counts: &mut Counts) -> Result<(), JobError> {
+        for wave in waves(page.iter().map(wire::stored).collect()) {
+            for step in wave.chunks(STEP) {
+                if self.stopped.load(Ordering::Acquire) {
+                    return Err(JobError::Stopped);
+                }
+                self.handle(step, pass, counts).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle(&self, step: &[Item], pass: Pass, counts: &mut Counts) -> Result<(), StoreError> {
+        let ended = match self.caught(step, pass).await {
             Some(ended) => ended,
             // one of them panics: the others are done one by one, and that one has failed
             None => {
-                let mut ended = Vec::with_capacity(wave.len());
-                for item in wave {
+                let mut ended = Vec::with_capacity(step.len());
+                for item in step {
                     ended.push(self.handle_alone(item, pass).await);
                 }
                 ended
             }
         };
-        for (item, ended) in wave.iter().zip(ended) {
+        for (item, ended) in step.iter().zip(ended) {
             counts.seen += 1;
             let change = &item.change;
             match ended {
@@ -207,29 +250,36 @@ impl<I: Inbox + Operations> Jobs<I> {
 
     /// What became of `items`; `None` when handling them panicked.
     async fn caught(&self, items: &[Item], pass: Pass) -> Option<Vec<Ended>> {
-        AssertUnwindSafe(self.records.handle(items, pass)).catch_unwind().await.ok()
+        let ended = AssertUnwindSafe(self.records.handle(items, pass)).catch_unwind().await.ok();
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        ended
     }
 }
 
-/// `items` in runs of which none has an object twice, in order: a chain of messages of one participant drains in one
-/// run, each link in a transaction after the one before it.
-fn waves(items: Vec<Item>) -> Vec<Vec<Item>> {
-    let mut waves: Vec<Vec<Item>> = Vec::new();
-    let mut depth: HashMap<Lock, usize> = HashMap::new();
-    for item in items {
-        let own: Vec<Lock> =
-            item.change.locks().into_iter().filter(|lock| !matches!(lock, Lock::CourseShared(_))).collect();
-        // one wave after the last that has any of its objects
-        let place = own.iter().filter_map(|lock| depth.get(lock).map(|wave| wave + 1)).max().unwrap_or(0);
-        for lock in &own {
-            depth.insert(*lock, place);
+impl<I: Inbox + Operations + Woken> Jobs<I> {
+    /// Handles every change that is due before the next run of the retry job, in the order of a job, and once each: what it wakes itself
+    /// comes last. Pages of `batch_size` rows bound the memory.
+    ///
+    /// # Errors
+    /// As those of [`run`](Self::run).
+    pub async fn wake(&self, batch_size: NonZeroU32) -> Result<Counts, JobError> {
+        let _under_way = self.running.wake.begin().ok_or(JobError::Running)?;
+        let mut counts = Counts::default();
+        for table in Table::ALL {
+            let mut last = None;
+            loop {
+                let now = self.clock.local(OSLO);
+                let mut page = self.inbox.woken(table, now, last.as_ref(), batch_size.get()).await?;
+                last = page.last().cloned();
+                if last.is_none() {
+                    break;
+                }
+                // an older change of a participant comes before those it holds back, whatever woke them
+                page.sort_by(|one, other| (&one.position, one.id).cmp(&(&other.position, other.id)));
+                self.handle_page(&page, Pass::Wake, &mut counts).await?;
+            }
         }
-        if place == waves.len() {
-            waves.push(Vec::new());
-        }
-        if let Some(wave) = waves.get_mut(place) {
-            wave.push(item);
-        }
+        debug!(counts = ?counts, "what was woken has been tried");
+        Ok(counts)
     }
-    waves
 }

@@ -10,18 +10,21 @@ pub mod http;
 pub mod inbox;
 pub mod jobs;
 pub mod kafka;
+pub mod leader;
 pub mod memory;
 pub mod neighbours;
 pub mod operations;
 pub mod postgres;
 pub mod publisher;
 pub mod records;
+mod schedule;
 pub mod scripted;
 pub mod service;
 pub mod settings;
 pub mod standalone;
 mod terminal;
 mod test_mode;
+pub mod wake;
 pub mod wire;
 
 /// The zone of all local times (docs/spec/arena-acl.md, its first page); the zone of the process does not count.

@@ -2,14 +2,19 @@
 
 mod held;
 mod image;
+mod leader;
 mod operations;
 mod outbox;
 mod state;
+mod wake;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chassis::dead_letters::{DeadLetter, DeadLetters, PutError};
+use chassis::{
+    clock::Clock,
+    dead_letters::{DeadLetter, DeadLetters, PutError},
+};
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{Change, Held, IngestStatus, Table},
@@ -28,13 +33,32 @@ use crate::{
 };
 
 /// The store. A clone is the same store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
     /// Hears of each message that is added.
     added: Arc<Notify>,
     /// Held by whoever may send.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Hears of what may be due before the next run of the retry job.
+    woke: Arc<Notify>,
+    /// The row of the leader; as in a database, it is no data.
+    leader: Arc<Mutex<Option<leader::Row>>>,
+    /// The time of the store, which is what the terms of leaders are measured by.
+    clock: Clock,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            state: Arc::default(),
+            added: Arc::default(),
+            turn: Arc::default(),
+            woke: Arc::default(),
+            leader: Arc::default(),
+            clock: Clock::system(),
+        }
+    }
 }
 
 impl Memory {
@@ -84,6 +108,9 @@ impl Inbox for Memory {
         write::all(&mut state, &decided, now)?;
         if decided.iter().any(|(_, write)| write.message.is_some()) {
             self.added.notify_one();
+        }
+        if decided.iter().any(|(_, write)| write.wakes(now)) {
+            self.woke.notify_one();
         }
         Ok(writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect())
     }
@@ -140,6 +167,7 @@ fn stored(row: &ArenaData) -> StoredChange {
         timestamp: row.operation_timestamp,
         before: row.before.clone(),
         after: row.after.clone(),
+        retry_at: row.retry_at,
     }
 }
 

@@ -8,6 +8,7 @@ mod connection;
 mod errors;
 mod jdbc;
 mod jobs;
+mod leader;
 mod locks;
 mod migrate;
 mod operations;
@@ -15,6 +16,7 @@ mod outbox;
 mod quarantine;
 mod read;
 mod turn;
+mod wake;
 mod write;
 
 use std::sync::Arc;
@@ -35,13 +37,21 @@ pub struct Postgres {
     settings: Settings,
     /// Hears of each commit of this process that added messages.
     added: Arc<Notify>,
+    /// Hears of each commit of this process after which changes may be due before the next run of the retry job.
+    woke: Arc<Notify>,
 }
 
 impl Postgres {
     /// A store that connects when it is first used. Must be called inside a tokio runtime.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        Self { pool: settings.pool(), long: settings.long_pool(), settings: settings.clone(), added: Arc::default() }
+        Self {
+            pool: settings.pool(),
+            long: settings.long_pool(),
+            settings: settings.clone(),
+            added: Arc::default(),
+            woke: Arc::default(),
+        }
     }
 
     /// Whether the database answers.

@@ -13,7 +13,7 @@ use chassis::clock::Clock;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        Answers, Backfill, Change, DUPLICATE, Decision, Effect, Failure, Held, IngestStatus, Lock, Moment,
+        Answers, Backfill, Backoff, Change, DUPLICATE, Decision, Effect, Failure, Held, IngestStatus, Lock, Moment,
         ParticipantId, Pass, Publication, Question, Table, Topic, backfill, decide, failed, is_duplicate,
     },
     delivery::{Class, Settlement},
@@ -37,6 +37,8 @@ pub struct Rules {
     pub max_attempts: NonZeroU32,
     /// Failed attempts that a delete waits for its history row.
     pub delete_wait: u32,
+    /// How long a technical failure waits for its next try.
+    pub backoff: Backoff,
     /// Whether a history row waits while downstream does not know its participation.
     pub unknown_match_waits: bool,
     /// Whether HANDLED records that come again are handled again.
@@ -233,7 +235,13 @@ impl<I: Inbox> Records<I> {
         let effect = match decide(change, held, answers, moment) {
             Decision::Do(effect) => *effect,
             Decision::Ask(_) if batch.pass != Pass::Live => return None,
-            Decision::Ask(_) => failed(change, held, Failure::missing("what it depends on changed meanwhile"), moment),
+            Decision::Ask(_) => {
+                let mut effect = failed(change, held, Failure::missing("what it depends on changed meanwhile"), moment);
+                if let Some(row) = &mut effect.row {
+                    row.retry_at = Some(moment.now); // it is here already, only not asked about
+                }
+                effect
+            }
         };
         let message = effect.publication.as_ref().map(|publication| self.render(publication));
         Some(Write { effect, message })
@@ -266,6 +274,7 @@ impl<I: Inbox> Records<I> {
             transaction: Uuid::new_v4(),
             max_attempts: self.rules.max_attempts.get(),
             delete_wait: self.rules.delete_wait,
+            backoff: self.rules.backoff,
             unknown_match_waits: self.rules.unknown_match_waits,
             reprocess: self.rules.reprocess,
         }
@@ -310,7 +319,7 @@ fn chosen(change: &Change, held: &Held, pass: Pass) -> bool {
     let status = || held.row(change.table, change.arena_id, change.operation, &change.position).map(|row| row.status);
     match pass {
         Pass::Live => true,
-        Pass::Retry => status() == Some(IngestStatus::Retry),
+        Pass::Retry | Pass::Wake => status() == Some(IngestStatus::Retry),
         Pass::Failed => status() == Some(IngestStatus::Failed),
     }
 }

@@ -12,7 +12,8 @@ use chassis::{
     metrics::Metrics,
     parts::{Part, Parts},
 };
-use domain::delivery::Class;
+use chrono::TimeDelta;
+use domain::{arena_acl::Backoff, delivery::Class};
 use kafka::{ConsumeError, Limits, Progress, Publish, Source};
 use tokio::{sync::OnceCell, time::sleep};
 use tracing::warn;
@@ -23,16 +24,20 @@ use crate::{
     inbox::{Inbox, Outbox, StoreError},
     jobs::Jobs,
     kafka::{Consumer, Fatal},
+    leader::{Leader, Leadership},
     neighbours::Neighbours,
     operations::Operations,
     publisher::{PublishError, Publisher},
     records::{Records, Rules},
+    schedule::Schedule,
     settings::{Handling, Redelivery, Topics, UnknownMatch},
-    test_mode, wire,
+    test_mode,
+    wake::{Woken, wake},
+    wire,
 };
 
 /// What a store must be for this service.
-pub trait Store: Inbox + Outbox + Operations + DeadLetters {
+pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters {
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
@@ -70,6 +75,7 @@ pub struct Service<S> {
     dependency: Dependency,
     records: Arc<Records<S>>,
     jobs: Jobs<S>,
+    leader: Arc<Leader<S>>,
     progress: Progress,
     auth: Arc<Auth>,
     clock: Clock,
@@ -103,6 +109,7 @@ impl<S: Store> Service<S> {
         let rules = Rules {
             max_attempts: handling.max_attempts,
             delete_wait: handling.delete_wait,
+            backoff: Backoff { least: delta(handling.backoff), most: delta(handling.retry_interval) },
             unknown_match_waits: handling.unknown_match == UnknownMatch::Waits,
             reprocess: handling.redelivery == Redelivery::Reprocess,
             group_topic: topics.group.into(),
@@ -114,7 +121,8 @@ impl<S: Store> Service<S> {
             move |name, up| metrics.dependency_up(name, up)
         });
         Arc::new(Self {
-            jobs: Jobs::new(store.clone(), records.clone()),
+            jobs: Jobs::new(store.clone(), records.clone(), clock.clone()),
+            leader: Arc::new(Leader::new(store.clone(), clock.clone())),
             limits: Limits { workers: handling.workers, ..limits },
             store,
             dependency,
@@ -160,6 +168,38 @@ impl<S: Store> Service<S> {
     fn publisher<P: Publish>(&self, producer: P, part: Part) -> Publisher<S, P> {
         let Self { store, dependency, clock, metrics, spacing, .. } = self;
         Publisher::new(store.clone(), producer, dependency.clone(), clock.clone(), metrics.clone(), *spacing, part)
+    }
+
+    /// Starts the parts that take up again what waits: the jobs by their schedule and what was woken between their runs, and who of several
+    /// processes does it. Not in test mode (section 12).
+    pub fn spawn_jobs(self: &Arc<Self>, parts: &mut Parts, drain: Duration) {
+        let service = self.clone();
+        parts.spawn("jobs", drain, |part| async move {
+            if !service.has_schema(&part).await? {
+                return Ok(());
+            }
+            part.ready(); // whether records can be handled the consumer says
+            let Self { store, jobs, leader, clock, handling, .. } = &*service;
+            let schedule = Schedule {
+                jobs: jobs.clone(),
+                leader: leader.clone(),
+                clock: clock.clone(),
+                handling: handling.clone(),
+                part: part.clone(),
+            };
+            let woken = wake(store.clone(), jobs.clone(), leader.clone(), clock.clone(), handling.retry_rows, part);
+            tokio::join!(schedule.run(), woken);
+            Ok::<_, ServiceError>(())
+        });
+        let service = self.clone();
+        // last: the row is given back when no job of this process runs any more
+        parts.spawn_last("leader", drain, |part| async move {
+            if !service.has_schema(&part).await? {
+                return Ok(());
+            }
+            service.leader.stand(part).await;
+            Ok::<_, ServiceError>(())
+        });
     }
 
     async fn consume<Q: Source>(&self, source: Q, part: Part) -> Result<(), ConsumeError<Fatal>> {
@@ -246,4 +286,9 @@ impl<S: Store> Service<S> {
         }
         Ok(false)
     }
+}
+
+/// More than any clock shows counts as the longest that one does.
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -118,6 +118,10 @@ pub struct Handling {
     pub unknown_match: UnknownMatch,
     /// What happens to a HANDLED record that comes again.
     pub redelivery: Redelivery,
+    /// From the end of one run of the retry job to the next, and the longest wait for a technical failure to be tried again.
+    pub retry_interval: Duration,
+    /// The shortest wait for a technical failure to be tried again.
+    pub backoff: Duration,
     /// Rows on one page of the retry job.
     pub retry_rows: NonZeroU32,
     /// Rows on one page of the failed job.
@@ -325,6 +329,12 @@ impl Handling {
             .or("invalid");
         let redelivery =
             table.value("ARENA_ACL_REDELIVERY", "what happens to a HANDLED record that comes again").or("skip");
+        let retry_interval = table
+            .seconds("ARENA_ACL_RETRY_INTERVAL_SECONDS", "from the end of one run of the retry job to the next")
+            .or("600");
+        let backoff = table
+            .seconds("ARENA_ACL_BACKOFF_SECONDS", "shortest wait before a technical failure is tried again; it doubles")
+            .or("30");
         let retry_rows = table.value("ARENA_ACL_RETRY_BATCH_ROWS", "rows on one page of the retry job").or("5000");
         let failed_rows =
             table.value("ARENA_ACL_FAILED_BATCH_ROWS", "rows on one page of the job over rows in FAILED").or("500");
@@ -340,6 +350,8 @@ impl Handling {
             delete_wait: ok.take(delete_wait),
             unknown_match: ok.take(unknown_match),
             redelivery: ok.take(redelivery),
+            retry_interval: ok.take(retry_interval),
+            backoff: ok.take(backoff),
             retry_rows: ok.take(retry_rows),
             failed_rows: ok.take(failed_rows),
             workers: ok.take(workers),

@@ -87,6 +87,6 @@ fn store(mut effect: Effect, status: IngestStatus, failure: Option<Failure>) -> 
         effect.settlement = Settlement::DeadLettered(status.name());
     }
     let note = failure.map(|failure| failure.note);
-    effect.row = Some(RowWrite { status, note, mark: Mark::Ingested });
+    effect.row = Some(RowWrite { status, note, mark: Mark::Ingested, retry_at: None });
     Backfill::Store(Box::new(effect))
 }

@@ -1,16 +1,16 @@
 //! The rule of one change, whoever handles it.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use uuid::Uuid;
 
 use super::{
     answers::{Answers, Question},
     course,
     effect::{Effect, Mark, RowWrite},
-    failure::{Failure, Pass},
+    failure::{Backoff, Failure, FailureClass, Pass},
     held::Held,
     history, participant,
-    record::{Change, IngestStatus, Row, Table},
+    record::{Change, IngestStatus, ParticipantId, Row, Table},
 };
 use crate::delivery::{Outcome, Settlement};
 
@@ -29,6 +29,8 @@ pub struct Moment {
     pub max_attempts: u32,
     /// How many failed attempts a delete waits for its history row (4.8).
     pub delete_wait: u32,
+    /// How long a technical failure waits for its next try.
+    pub backoff: Backoff,
     /// Whether a history row waits when its participation is not known downstream yet, or has no UUID, rather than be
     /// invalid for good (4.9 steps 7a and 7b).
     pub unknown_match_waits: bool,
@@ -84,11 +86,30 @@ pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) 
         (Row::Participant(row), Table::History) => history::handle(&case, row, &mut effect),
         _ => Err(Failure::validation("the stored row has no usable data section").into()),
     };
-    match done {
-        Ok(()) => Decision::Do(Box::new(effect)),
-        Err(Stop::Ask(question)) => Decision::Ask(question),
-        Err(Stop::Fail(failure)) => Decision::Do(Box::new(fail(effect, failure, held, change, moment))),
+    let mut effect = match done {
+        Ok(()) => effect,
+        Err(Stop::Ask(question)) => return Decision::Ask(question),
+        Err(Stop::Fail(failure)) => fail(effect, failure, held, change, moment),
+    };
+    effect.wake = wakes(change, held, &effect);
+    Decision::Do(Box::new(effect))
+}
+
+/// The participant for whose rows in RETRY something has come: their older change is out of the way, or the history row that a delete waits
+/// for (4.8) is here.
+fn wakes(change: &Change, held: &Held, effect: &Effect) -> Option<ParticipantId> {
+    if let Some(mapping) = &effect.hist_mapping {
+        return mapping.participant.as_deref()?.parse().ok().map(ParticipantId);
     }
+    let unblocks = effect.row.as_ref().is_some_and(|row| !row.status.is_unhandled());
+    if change.table != Table::Participants || !unblocks {
+        return None;
+    }
+    // those behind an older or a FAILED or WAITING change are still blocked
+    let others = held.rows_of(change.table, change.arena_id).iter().filter(|row| row.status.is_unhandled());
+    let next = others.filter(|row| row.position != change.position).min_by_key(|row| &row.position)?;
+    let follows = next.position > change.position && next.status == IngestStatus::Retry;
+    follows.then_some(ParticipantId(change.arena_id))
 }
 
 /// How a record ends that is HANDLED already.
@@ -123,8 +144,17 @@ fn fail(mut effect: Effect, failure: Failure, held: &Held, change: &Change, mome
         IngestStatus::ExternalSource => Settlement::Done(Outcome::Ignored("EXTERNAL_SOURCE")),
         IngestStatus::Retry | IngestStatus::New | IngestStatus::Handled => Settlement::Done(Outcome::Waiting("RETRY")),
     };
-    let mark = if moment.pass == Pass::Live { Mark::Ingested } else { Mark::Attempted };
-    effect.row = Some(RowWrite { status, note: Some(note), mark });
+    let mark = match moment.pass {
+        Pass::Live => Mark::Ingested,
+        Pass::Wake if status == IngestStatus::Retry => Mark::Kept,
+        Pass::Retry | Pass::Failed | Pass::Wake => Mark::Attempted,
+    };
+    // what something else must come for is woken by that; a technical failure may be over by itself
+    let retry_at = (status == IngestStatus::Retry && class == FailureClass::Other).then(|| {
+        let first = before.and_then(|row| row.ingested).filter(|_| moment.pass != Pass::Live);
+        moment.now + moment.backoff.wait(first.map_or(TimeDelta::zero(), |first| moment.now - first))
+    });
+    effect.row = Some(RowWrite { status, note: Some(note), mark, retry_at });
     effect
 }
 
@@ -154,5 +184,5 @@ impl Case<'_> {
 
 /// The row of a change that is done.
 pub(super) fn handled(note: Option<String>) -> RowWrite {
-    RowWrite { status: IngestStatus::Handled, note, mark: Mark::Ingested }
+    RowWrite { status: IngestStatus::Handled, note, mark: Mark::Ingested, retry_at: None }
 }

@@ -22,8 +22,11 @@ pub struct Effect {
     pub course: Option<CourseWrite>,
     /// A course's UUID that has become known: overwrites.
     pub course_uuid: Option<(CourseId, Uuid)>,
-    /// Whether rows that wait for this course become RETRY with 0 attempts (4.3 step 6).
+    /// Whether rows that wait for this course become RETRY with 0 attempts (4.3 step 6). They, and those in RETRY that name it, may be tried at
+    /// once (IMP-17).
     pub release: Option<CourseId>,
+    /// The participant whose rows in RETRY may be tried at once (IMP-17): what they waited for is here.
+    pub wake: Option<ParticipantId>,
     /// A participant's UUID (3.2). On conflict of the Arena id nothing; on conflict of the UUID the change fails.
     pub mapping: Option<Mapping>,
     /// A historised participant's UUID (3.3). On conflict of the UUID nothing; on conflict of the history id the change fails.
@@ -44,6 +47,7 @@ impl Effect {
             course: None,
             course_uuid: None,
             release: None,
+            wake: None,
             mapping: None,
             hist_mapping: None,
             deltaker: None,
@@ -61,6 +65,8 @@ pub struct RowWrite {
     pub note: Option<String>,
     /// Which columns of time and count move.
     pub mark: Mark,
+    /// When a row in RETRY may be tried before the next scheduled run, wall clock of Europe/Oslo; `None`: not before.
+    pub retry_at: Option<NaiveDateTime>,
 }
 
 /// What besides status and note changes in a row.
@@ -70,6 +76,8 @@ pub enum Mark {
     Ingested,
     /// `ingest_attempts` + 1 and `last_attempted` = now: a job that failed.
     Attempted,
+    /// None of them: a wake-up that came too early.
+    Kept,
 }
 
 /// A course row to upsert (4.3 step 3); its UUID stays as it is.

@@ -1,5 +1,7 @@
 //! Why a change could not be done, and the one table that turns that into a status (4.2).
 
+use chrono::TimeDelta;
+
 use super::record::IngestStatus;
 
 /// Who handles the change.
@@ -11,6 +13,26 @@ pub enum Pass {
     Retry,
     /// The job over rows in FAILED (6.3).
     Failed,
+    /// Between two runs of the retry job, because what the change waited for may be here (IMP-17). Never an attempt: what stays in RETRY keeps
+    /// its count, so that no change is given up earlier than by the schedule.
+    Wake,
+}
+
+/// How long a change that failed for a technical reason is left alone (IMP-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// At least so long.
+    pub least: TimeDelta,
+    /// At most so long; wins over `least`.
+    pub most: TimeDelta,
+}
+
+impl Backoff {
+    /// The wait before the next try, `since` the change failed first: as long again, so the time since then doubles.
+    #[must_use]
+    pub fn wait(&self, since: TimeDelta) -> TimeDelta {
+        since.max(self.least).min(self.most)
+    }
 }
 
 /// The classes of 4.2.
@@ -42,7 +64,7 @@ impl FailureClass {
             (Self::Ignored, _) => IngestStatus::Ignored,
             (Self::NotImplemented, _) => IngestStatus::Failed,
             (Self::ExternalSource, _) => IngestStatus::ExternalSource,
-            (Self::DependencyMissing | Self::Other, Pass::Live) => IngestStatus::Retry,
+            (Self::DependencyMissing | Self::Other, Pass::Live | Pass::Wake) => IngestStatus::Retry,
             (Self::DependencyMissing | Self::Other, Pass::Retry) if attempts < max_attempts => IngestStatus::Retry,
             (Self::DependencyMissing | Self::Other, Pass::Retry | Pass::Failed) => IngestStatus::Failed,
         }
@@ -98,8 +120,23 @@ mod tests {
     }
 
     #[test]
-    fn a_live_failure_never_uses_up_attempts() {
-        assert_eq!(FailureClass::DependencyMissing.status(Pass::Live, 50, 10), IngestStatus::Retry);
+    fn a_failure_outside_the_jobs_never_uses_up_attempts() {
+        for pass in [Pass::Live, Pass::Wake] {
+            assert_eq!(FailureClass::DependencyMissing.status(pass, 50, 10), IngestStatus::Retry);
+            assert_eq!(FailureClass::Other.status(pass, 50, 10), IngestStatus::Retry);
+        }
+    }
+
+    #[test]
+    fn the_time_since_the_first_failure_doubles_between_its_bounds() {
+        let backoff = Backoff { least: TimeDelta::seconds(30), most: TimeDelta::minutes(10) };
+        let mut tries = vec![0];
+        for _ in 0..7 {
+            let since = *tries.last().unwrap();
+            tries.push(since + backoff.wait(TimeDelta::seconds(since)).num_seconds());
+        }
+        assert_eq!(tries, [0, 30, 60, 120, 240, 480, 960, 1560]);
+        assert_eq!(backoff.wait(TimeDelta::hours(-1)), TimeDelta::seconds(30), "in the hour that comes twice");
     }
 
     #[test]

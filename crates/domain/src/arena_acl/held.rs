@@ -18,6 +18,8 @@ pub struct HeldRow {
     pub status: IngestStatus,
     /// Failed attempts by the jobs.
     pub attempts: u32,
+    /// When message processing last set the status: of a row in RETRY, when the record came.
+    pub ingested: Option<NaiveDateTime>,
 }
 
 /// A course as it is known (3.5).

@@ -54,6 +54,7 @@ pub(super) async fn run_job<I: Inbox + Operations>(
     };
     ended.map_err(|error| match error {
         JobError::Running => Refusal(StatusCode::CONFLICT, "the job is running"),
+        JobError::Stopped => Refusal(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping; what was done stays"),
         JobError::Store(error) => error.into(),
     })
 }

@@ -47,6 +47,7 @@ fn rows(state: &State, changes: &[&Change]) -> HashMap<(Table, i64), Vec<HeldRow
                 position: row.operation_pos.clone(),
                 status: row.ingest_status,
                 attempts: row.ingest_attempts,
+                ingested: row.ingested_timestamp,
             });
         }
     }

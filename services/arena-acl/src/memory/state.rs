@@ -57,6 +57,8 @@ pub struct ArenaData {
     pub after: Option<Arc<str>>,
     /// What became of it, for people.
     pub note: Option<String>,
+    /// When it may be tried before the next run of the retry job (IMP-17).
+    pub retry_at: Option<NaiveDateTime>,
 }
 
 /// A row of `arena_data_id_translation`.

@@ -12,7 +12,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Outgoing, State, image};
+use super::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Outgoing, State, wake};
 use crate::inbox::{Item, NewMessage, StoreError, Write};
 
 /// Writes the effects of `decided`, one after the other.
@@ -54,7 +54,7 @@ fn effect(state: &mut State, item: &Item, effect: &Effect, now: NaiveDateTime) {
         name_course(state, course, uuid);
     }
     if let Some(course) = effect.release {
-        release(state, course);
+        wake::release(state, course, now);
     }
     if let Some(row) = &effect.row {
         upsert_change(state, item, row, now);
@@ -73,6 +73,9 @@ fn effect(state: &mut State, item: &Item, effect: &Effect, now: NaiveDateTime) {
             }
         }
         None => {}
+    }
+    if let Some(participant) = effect.wake {
+        wake::wake(state, participant, now);
     }
 }
 
@@ -153,29 +156,21 @@ fn name_course(state: &mut State, course: CourseId, uuid: Uuid) {
     }
 }
 
-fn release(state: &mut State, course: CourseId) {
-    let names = |image: &Option<std::sync::Arc<str>>| image.as_deref().and_then(image::course) == Some(course);
-    for row in &mut state.arena_data {
-        let waits = row.ingest_status == IngestStatus::Waiting && row.arena_table_name != Table::Courses;
-        if waits && (names(&row.before) || names(&row.after)) {
-            row.ingest_status = IngestStatus::Retry;
-            row.ingest_attempts = 0;
-        }
-    }
-}
-
 fn upsert_change(state: &mut State, item: &Item, write: &RowWrite, now: NaiveDateTime) {
     let (attempted, wanted) = (write.mark == Mark::Attempted, write.status != IngestStatus::Ignored);
+    let ingested = write.mark == Mark::Ingested;
     if let Some(row) = find(state, item) {
         if row.ingest_status == IngestStatus::Ignored {
             (row.before, row.after) = (item.before.clone(), item.after.clone());
         }
         row.ingest_status = write.status;
         row.note.clone_from(&write.note);
+        row.retry_at = write.retry_at;
         if attempted {
             row.ingest_attempts += 1;
             row.last_attempted = Some(now);
-        } else {
+        }
+        if ingested {
             row.ingested_timestamp = Some(now);
         }
         if !wanted {
@@ -192,12 +187,13 @@ fn upsert_change(state: &mut State, item: &Item, write: &RowWrite, now: NaiveDat
         operation_pos: item.change.position.clone(),
         operation_timestamp: item.change.timestamp,
         ingest_status: write.status,
-        ingested_timestamp: (!attempted).then_some(now),
+        ingested_timestamp: ingested.then_some(now),
         ingest_attempts: u32::from(attempted),
         last_attempted: attempted.then_some(now),
         before: item.before.clone().filter(|_| wanted),
         after: item.after.clone().filter(|_| wanted),
         note: write.note.clone(),
+        retry_at: write.retry_at,
     });
 }
 

@@ -42,6 +42,9 @@ impl Inbox for Postgres {
         if batch.has_messages() {
             self.added.notify_one();
         }
+        if batch.wakes_any() {
+            self.woke.notify_one();
+        }
         Ok(writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect())
     }
 

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::inbox::{Cursor, StoreError, StoredChange};
 
-type Row = (i64, String, String, String, NaiveDateTime, Option<String>, Option<String>);
+/// Id, Arena id, operation, position, time, before, after, due.
+pub(super) type Row =
+    (i64, String, String, String, NaiveDateTime, Option<String>, Option<String>, Option<NaiveDateTime>);
 
 impl Postgres {
     pub(super) async fn page_of(
@@ -22,7 +24,7 @@ impl Postgres {
         limit: u32,
     ) -> Result<Vec<StoredChange>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, arena_id, operation_type, operation_pos, operation_timestamp, before::text, after::text \
+            "SELECT id, arena_id, operation_type, operation_pos, operation_timestamp, before::text, after::text, retry_at \
              FROM arena_data \
              WHERE arena_table_name = $1 AND ingest_status = $2 \
                AND (arena_position(operation_pos), id) > (coalesce(arena_position($3), -1), coalesce($4, 0)) \
@@ -33,8 +35,6 @@ impl Postgres {
         .bind(cursor.map(|cursor| cursor.position.as_str()))
         .bind(cursor.map(|cursor| cursor.id))
         .bind(i64::from(limit))
-        // planned anew each time: only with the status at hand can the partial index be chosen
-        .persistent(false)
         .fetch_all(&self.pool)
         .await
         .map_err(during("reading a page of changes"))?;
@@ -42,8 +42,8 @@ impl Postgres {
     }
 }
 
-fn stored(table: Table, row: Row) -> Result<StoredChange, StoreError> {
-    let (id, arena_id, operation, position, timestamp, before, after) = row;
+pub(super) fn stored(table: Table, row: Row) -> Result<StoredChange, StoreError> {
+    let (id, arena_id, operation, position, timestamp, before, after, retry_at) = row;
     let unknown = |column| unknown("reading a page of changes", column);
     Ok(StoredChange {
         id,
@@ -54,5 +54,6 @@ fn stored(table: Table, row: Row) -> Result<StoredChange, StoreError> {
         timestamp,
         before: before.map(Arc::from),
         after: after.map(Arc::from),
+        retry_at,
     })
 }

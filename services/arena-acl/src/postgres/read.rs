@@ -4,6 +4,7 @@ mod history;
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::NaiveDateTime;
 use domain::arena_acl::{
     Change, CourseId, Held, HeldCourse, HeldId, HeldRow, IngestStatus, Operation, Position, Table,
 };
@@ -12,6 +13,9 @@ use uuid::Uuid;
 
 use super::errors::{during, unknown};
 use crate::inbox::{StoreError, external_id};
+
+/// Table, Arena id, operation, position, status, attempts, ingested.
+type ChangeRow = (String, String, String, String, String, i32, Option<NaiveDateTime>);
 
 /// Reads what is held of the objects of `changes`.
 pub(super) async fn held(connection: &mut PgConnection, changes: &[&Change]) -> Result<Held, StoreError> {
@@ -53,8 +57,9 @@ async fn rows(
     let wanted: BTreeSet<(Table, i64)> = changes.iter().map(|change| (change.table, change.arena_id)).collect();
     let tables: Vec<&str> = wanted.iter().map(|(table, _)| table.name()).collect();
     let ids: Vec<String> = wanted.iter().map(|(_, id)| id.to_string()).collect();
-    let found: Vec<(String, String, String, String, String, i32)> = sqlx::query_as(
-        "SELECT row.arena_table_name, row.arena_id, row.operation_type, row.operation_pos, row.ingest_status, row.ingest_attempts \
+    let found: Vec<ChangeRow> = sqlx::query_as(
+        "SELECT row.arena_table_name, row.arena_id, row.operation_type, row.operation_pos, row.ingest_status, row.ingest_attempts, \
+             row.ingested_timestamp \
          FROM unnest($1::text[], $2::text[]) AS wanted (arena_table_name, arena_id) \
          JOIN arena_data AS row USING (arena_table_name, arena_id)",
     )
@@ -64,7 +69,7 @@ async fn rows(
     .await
     .map_err(during("reading changes"))?;
     let mut rows: HashMap<(Table, i64), Vec<HeldRow>> = HashMap::new();
-    for (table, arena_id, operation, position, status, attempts) in found {
+    for (table, arena_id, operation, position, status, attempts, ingested) in found {
         // only INVALID rows have such positions: a migration saw to that, and they count for nothing
         let Some(position) = Position::new(&position) else { continue };
         let unknown = |column| unknown("reading changes", column);
@@ -75,6 +80,7 @@ async fn rows(
             position,
             status: IngestStatus::named(&status).ok_or_else(|| unknown("ingest_status"))?,
             attempts: u32::try_from(attempts).unwrap_or_default(),
+            ingested,
         });
     }
     Ok(rows)

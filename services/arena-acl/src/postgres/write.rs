@@ -4,6 +4,7 @@ mod changes;
 mod courses;
 mod messages;
 mod participants;
+mod waiting;
 
 use chrono::NaiveDateTime;
 use sqlx::PgConnection;
@@ -28,12 +29,18 @@ impl<'b> Batch<'b> {
         self.decided.iter().any(|(_, write)| write.message.is_some())
     }
 
-    /// Writes all of it. A course comes before what it releases, a change before the message that names its row.
+    /// Whether changes may be due once the batch is durable.
+    pub(super) fn wakes_any(&self) -> bool {
+        self.decided.iter().any(|(_, write)| write.wakes(self.now))
+    }
+
+    /// Writes all of it. A course comes before what it releases, a change before those it wakes and the message that names its row.
     pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         self.upsert_courses(connection).await?;
         self.name_courses(connection).await?;
         self.release(connection).await?;
         let changes = self.upsert_changes(connection).await?;
+        self.wake(connection).await?;
         self.insert_ids(connection).await?;
         self.insert_hist_ids(connection).await?;
         self.keep_participants(connection).await?;

@@ -65,7 +65,7 @@ pub fn read(payload: &[u8]) -> Result<Item, Unreadable> {
 /// decoded.
 #[must_use]
 pub fn stored(stored: &StoredChange) -> Item {
-    let StoredChange { id: _, table, arena_id, operation, position, timestamp, before, after } = stored;
+    let StoredChange { id: _, table, arena_id, operation, position, timestamp, before, after, retry_at: _ } = stored;
     let image = data_section(*operation, before.as_deref(), after.as_deref());
     let change = Change {
         table: *table,

@@ -4,9 +4,11 @@ use std::{future::Future, sync::Arc};
 
 use arena_acl::{
     inbox::{Inbox, Item, NewMessage, Outbox, Write},
+    leader::Leadership,
     memory::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Memory, Outgoing, State},
     operations::Operations,
     postgres::{self, Postgres},
+    wake::Woken,
 };
 use chassis::dead_letters::{DeadLetter, DeadLetters, Position as Place};
 use chrono::{NaiveDate, NaiveDateTime};
@@ -25,7 +27,7 @@ use uuid::Uuid;
 
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
-    type Store: Inbox + Outbox + Operations + DeadLetters + Clone;
+    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + Clone;
     fn store(&self) -> &Self::Store;
     /// All its tables.
     fn state(&self) -> impl Future<Output = State> + Send;
@@ -146,6 +148,7 @@ fn arena_data(row: PgRow) -> ArenaData {
         before: row.get::<Option<String>, _>("b").map(Arc::from),
         after: row.get::<Option<String>, _>("a").map(Arc::from),
         note: row.get("note"),
+        retry_at: row.get("retry_at"),
     }
 }
 
@@ -232,7 +235,7 @@ pub(crate) fn item(table: Table, arena_id: i64, position: &str, row: Row, after:
 
 /// An effect that stores the change in `status` and does nothing else.
 pub(crate) fn marked(status: IngestStatus) -> Effect {
-    let row = RowWrite { status, note: None, mark: Mark::Ingested };
+    let row = RowWrite { status, note: None, mark: Mark::Ingested, retry_at: None };
     Effect { row: Some(row), ..Effect::nothing(Settlement::Done(Outcome::Applied)) }
 }
 

@@ -2,13 +2,15 @@
 
 mod history;
 mod inbox;
+mod leader;
 mod operations;
 mod outbox;
 mod pages;
+mod wake;
 
 use arena_acl::memory::Memory;
 
-use self::{history::*, inbox::*, operations::*, outbox::*, pages::*};
+use self::{history::*, inbox::*, leader::*, operations::*, outbox::*, pages::*, wake::*};
 use crate::store::Live;
 
 testkit::contract! {
@@ -50,6 +52,17 @@ testkit::contract! {
         added_messages_are_heard_of,
         a_turn_can_be_given_back_and_taken_again,
         a_dead_letter_is_kept_once_and_unchanged,
+        what_is_due_goes_by_its_time_then_position_then_arrival,
+        a_page_of_what_is_due_holds_one_table_and_nothing_that_is_not_due,
+        a_release_wakes_what_is_in_retry_and_keeps_its_attempts,
+        a_participant_that_is_woken_is_due_at_once,
+        what_is_written_again_is_due_as_that_says,
+        a_wake_up_that_came_too_early_leaves_attempts_and_times,
+        what_is_woken_is_heard_of,
+        one_process_at_a_time_holds_the_row_of_the_leader,
+        a_term_can_be_extended_until_it_ends,
+        a_row_that_is_given_back_is_held_for_its_least_time,
+        a_row_of_another_is_left_alone,
     ]
     memory: Memory::default();
     #[ignore = "needs Postgres: ./dev test"] postgres(database = testkit::servers::postgres().await): Live::over(&database).await;

@@ -10,6 +10,7 @@ mod broker;
 mod crash;
 mod database;
 mod feed;
+mod jobs;
 mod metrics;
 mod neighbours;
 mod records;

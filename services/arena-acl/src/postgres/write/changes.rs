@@ -27,14 +27,14 @@ impl Batch<'_> {
         rows.sort_by_key(|(item, _)| unique_key(item));
         let written: Vec<(String, String, String, i64)> = sqlx::query_as(
             "INSERT INTO arena_data AS row (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, \
-                 ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note) \
+                 ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note, retry_at) \
              SELECT arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, \
-                 CASE WHEN NOT attempted THEN $11 END, attempted::integer, CASE WHEN attempted THEN $11 END, \
-                 before::jsonb, after::jsonb, note \
+                 CASE WHEN ingested THEN $13 END, attempted::integer, CASE WHEN attempted THEN $13 END, \
+                 before::jsonb, after::jsonb, note, retry_at \
              FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamp[], $6::text[], $7::boolean[], \
-                 $8::text[], $9::text[], $10::text[]) \
+                 $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamp[]) \
                  AS new (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, \
-                     attempted, before, after, note) \
+                     ingested, attempted, before, after, note, retry_at) \
              ON CONFLICT (arena_table_name, operation_type, operation_pos) DO UPDATE SET \
                  ingest_status = excluded.ingest_status, \
                  ingested_timestamp = coalesce(excluded.ingested_timestamp, row.ingested_timestamp), \
@@ -44,9 +44,11 @@ impl Batch<'_> {
                      WHEN row.ingest_status THEN excluded.before ELSE row.before END, \
                  after = CASE 'IGNORED' WHEN excluded.ingest_status THEN NULL \
                      WHEN row.ingest_status THEN excluded.after ELSE row.after END, \
-                 note = excluded.note \
-             WHERE excluded.ingest_attempts > 0 OR (row.ingest_status, row.ingested_timestamp, row.note) IS DISTINCT FROM \
-                 (excluded.ingest_status, excluded.ingested_timestamp, excluded.note) \
+                 note = excluded.note, retry_at = excluded.retry_at \
+             WHERE excluded.ingest_attempts > 0 \
+                 OR (row.ingest_status, row.ingested_timestamp, row.note, row.retry_at) IS DISTINCT FROM \
+                 (excluded.ingest_status, coalesce(excluded.ingested_timestamp, row.ingested_timestamp), excluded.note, \
+                     excluded.retry_at) \
              RETURNING arena_table_name, operation_type, operation_pos, id",
         )
         .bind(rows.iter().map(|(item, _)| item.change.table.name()).collect::<Vec<_>>())
@@ -55,10 +57,12 @@ impl Batch<'_> {
         .bind(rows.iter().map(|(item, _)| item.change.position.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(item, _)| item.change.timestamp).collect::<Vec<NaiveDateTime>>())
         .bind(rows.iter().map(|(_, row)| row.status.name()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, row)| row.mark == Mark::Ingested).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, row)| row.mark == Mark::Attempted).collect::<Vec<_>>())
         .bind(rows.iter().map(|(item, row)| image(item.before.as_deref(), row)).collect::<Vec<_>>())
         .bind(rows.iter().map(|(item, row)| image(item.after.as_deref(), row)).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, row)| row.note.as_deref()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, row)| row.retry_at).collect::<Vec<_>>())
         .bind(self.now)
         .fetch_all(connection)
         .await

@@ -1,8 +1,8 @@
-//! Courses (3.5), and the changes that wait for one (4.3 step 6).
+//! Courses (3.5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use domain::arena_acl::{CourseId, CourseWrite, Table};
+use domain::arena_acl::{CourseId, CourseWrite};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -68,28 +68,6 @@ impl Batch<'_> {
         .await
         .map(drop)
         .map_err(during("writing course ids"))
-    }
-
-    /// What waits for a course that became valid is for the retry job again.
-    pub(super) async fn release(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let courses: BTreeSet<CourseId> = self.decided.iter().filter_map(|(_, write)| write.effect.release).collect();
-        if courses.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "WITH waiting AS ( \
-                 SELECT id FROM arena_data \
-                 WHERE ingest_status = 'WAITING' AND arena_table_name = ANY($1) \
-                   AND (arena_course_id(before) = ANY($2) OR arena_course_id(after) = ANY($2)) \
-                 ORDER BY arena_table_name, operation_type, operation_pos FOR NO KEY UPDATE) \
-             UPDATE arena_data AS row SET ingest_status = 'RETRY', ingest_attempts = 0 FROM waiting WHERE row.id = waiting.id",
-        )
-        .bind(vec![Table::Participants.name(), Table::History.name()])
-        .bind(courses.into_iter().map(|course| course.0).collect::<Vec<_>>())
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(during("releasing what waits for a course"))
     }
 
     /// UUIDs by course; several items may name the same one, the last counts.

@@ -278,6 +278,7 @@ fn stored_change(operation: Operation, before: Option<&str>, after: Option<&str>
         timestamp: time::operation_time("2025-03-10 11:59:58.120000").unwrap(),
         before: before.map(Into::into),
         after: after.map(Into::into),
+        retry_at: None,
     }
 }
 

@@ -81,6 +81,7 @@ impl GivenChange {
             before: self.before.map(|image| image.to_string().into()),
             after: self.after.map(|image| image.to_string().into()),
             note: self.note,
+            retry_at: None,
         })
     }
 }

@@ -104,7 +104,12 @@ pub(super) async fn a_stored_change_keeps_its_images_its_attempts_and_its_arriva
     again.before = Some("{}".into());
     again.change.timestamp = at(23);
     store(world.store(), &participant(70002, "8"), IngestStatus::Retry).await;
-    let noted = || RowWrite { status: IngestStatus::Handled, note: Some("why".to_owned()), mark: Mark::Ingested };
+    let noted = || RowWrite {
+        status: IngestStatus::Handled,
+        note: Some("why".to_owned()),
+        mark: Mark::Ingested,
+        retry_at: None,
+    };
     world
         .store()
         .apply(&[again], at(15), |_, _| write(Effect { row: Some(noted()), ..marked(IngestStatus::Handled) }))
@@ -134,7 +139,7 @@ pub(super) async fn a_failed_attempt_counts_and_leaves_the_time_of_ingestion(wor
 }
 
 async fn attempt(world: &impl World, item: &Item, status: IngestStatus) {
-    let row = || RowWrite { status, note: Some("not yet".to_owned()), mark: Mark::Attempted };
+    let row = || RowWrite { status, note: Some("not yet".to_owned()), mark: Mark::Attempted, retry_at: None };
     world
         .store()
         .apply(std::slice::from_ref(item), at(14), |_, _| write(Effect { row: Some(row()), ..marked(status) }))

@@ -10,6 +10,7 @@ use std::{
 
 use arena_acl::{
     inbox::{Inbox as _, Item, Outbox as _, Turn as _},
+    leader::{Leadership as _, Taken},
     postgres::{self, Postgres},
 };
 use chassis::settings;
@@ -118,6 +119,30 @@ async fn a_holder_that_fell_silent_loses_its_turn() {
     let clean: bool =
         sqlx::query_scalar("SELECT clean FROM publisher").fetch_one(&Live::over(&database).await.reader).await.unwrap();
     assert!(!clean, "the one that lost it must not say that nothing is under way");
+}
+
+#[tokio::test]
+#[ignore = "needs Postgres: ./dev test"]
+async fn a_leader_of_the_old_service_is_respected_whatever_the_zone_of_its_session() {
+    let database = testkit::servers::postgres().await;
+    let live = Live::over(&database).await;
+    let old = async |statement: &'static str| sqlx::raw_sql(statement).execute(&live.reader).await.unwrap();
+    // as ShedLock writes it
+    old("SET timezone = 'Europe/Oslo';
+         INSERT INTO shedlock (name, lock_until, locked_at, locked_by) VALUES ('leader-election',
+             timezone('utc', CURRENT_TIMESTAMP) + interval '600000 milliseconds', timezone('utc', CURRENT_TIMESTAMP), 'old')")
+    .await;
+    let term = Duration::from_secs(600);
+    let Taken::Theirs(longer) = live.store.take("new", term).await.unwrap() else { panic!("the row was taken") };
+    assert!(longer <= term && longer > term - Duration::from_secs(60), "{longer:?}");
+    old("UPDATE shedlock SET lock_until = timezone('utc', CURRENT_TIMESTAMP) WHERE name = 'leader-election' AND locked_by = 'old'").await;
+    assert!(matches!(live.store.take("new", term).await.unwrap(), Taken::Ours(_)));
+    let free: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM shedlock WHERE lock_until <= timezone('utc', CURRENT_TIMESTAMP)")
+            .fetch_one(&live.reader)
+            .await
+            .unwrap();
+    assert_eq!(free, 0, "the old service finds it held");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use arena_acl::{
     inbox::{Inbox as _, Item, Outbox as _, Write},
     postgres::Postgres,
+    wake::Woken as _,
 };
 use domain::arena_acl::{CourseId, Effect, IngestStatus, Mapping, ParticipantId, Table};
 use sqlx::PgPool;
@@ -45,10 +46,11 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
     let database = testkit::servers::postgres().await;
     let live = Live::over(&database).await;
     for fill in [
-        "INSERT INTO arena_data (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, after)
+        "INSERT INTO arena_data (arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, ingest_status, after, retry_at)
          SELECT 'SIAMO.TILTAKDELTAKER', n::text, 'CREATED', lpad(n::text, 20, '0'), now(),
              CASE n % 100 WHEN 1 THEN 'RETRY' WHEN 2 THEN 'WAITING' ELSE 'HANDLED' END,
-             jsonb_build_object('TILTAKGJENNOMFORING_ID', n % 3000) FROM generate_series(1, $1) n",
+             jsonb_build_object('TILTAKGJENNOMFORING_ID', n % 3000),
+             CASE n % 200 WHEN 1 THEN '2025-03-10 07:00'::timestamp END FROM generate_series(1, $1) n",
         "INSERT INTO arena_data_id_translation SELECT gen_random_uuid(), 'SIAMO.TILTAKDELTAKER', n::text FROM generate_series(1, $1) n",
         "INSERT INTO arena_data_hist_id_translation SELECT gen_random_uuid(), n::text, NULL FROM generate_series(1, $1) n",
         "INSERT INTO gjennomforing (arena_id, tiltak_kode, is_valid) SELECT n::text, 'INDOPPFAG', true FROM generate_series(1, $1) n",
@@ -84,6 +86,13 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
         live.store.apply(&[course(round + 1, "1")], at(8), |_, _| write(release())).await.unwrap();
         let page = live.store.page(Table::Participants, IngestStatus::Retry, None, 50).await.unwrap();
         assert_eq!(page.len(), 50);
+        assert!(live.store.any_woken(at(8)).await.unwrap());
+        let woken = live.store.woken(Table::Participants, at(8), None, 20).await.unwrap();
+        let more = live.store.woken(Table::Participants, at(8), woken.last(), 20).await.unwrap();
+        assert_eq!((woken.len(), more.len()), (20, 20));
+        let wake = |id| Effect { wake: Some(ParticipantId(id)), ..marked(IngestStatus::Handled) };
+        let again = [participant(round, &format!("{}", 95_000 + round))];
+        live.store.apply(&again, at(8), |_, _| write(wake(round * 200 + 101))).await.unwrap();
         let due = live.store.heads(None, 50).await.unwrap();
         assert_eq!(due.len(), 50);
         live.store.published(&due.iter().map(|message| message.id).collect::<Vec<_>>(), at(9)).await.unwrap();
@@ -92,7 +101,12 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
     let Live { store, reader } = live;
     end_sessions(store, &reader).await;
     assert_eq!(whole_reads(&reader).await, before);
-    for index in ["arena_data_unhandled_idx", "arena_data_waiting_after_idx", "outbox_unpublished_key_idx"] {
+    for index in [
+        "arena_data_unhandled_idx",
+        "arena_data_course_after_idx",
+        "arena_data_woken_idx",
+        "outbox_unpublished_key_idx",
+    ] {
         let scans: i64 = sqlx::query_scalar("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1")
             .bind(index)
             .fetch_one(&reader)
