@@ -25,11 +25,12 @@ pub use backfill::{Backfill, backfill};
 pub use course::is_valid as course_is_valid;
 pub use decide::{DUPLICATE, Decision, Moment, SUPERSEDED, decide, failed, is_duplicate};
 pub use effect::{
-    CourseWrite, DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Mark, Publication, PublishedOperation,
-    PublishedParticipant, RowWrite, Topic,
+    CourseWrite, DeltakerWrite, Effect, HistMapping, IfTaken, LastKnown, Mapping, Mark, Publication,
+    PublishedOperation, PublishedParticipant, RowWrite, Topic,
 };
 pub use failure::{Backoff, Failure, FailureClass, Pass};
 pub use held::{Candidate, Held, HeldCourse, HeldId, HeldRow};
+pub use participant::EXTERNAL_ID_TAKEN;
 pub use reason::{Reason, reason};
 pub use record::{
     Change, CourseId, CourseRow, IngestStatus, Lock, Operation, ParticipantId, ParticipantRow, PersonId, Position, Row,

@@ -162,6 +162,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// A UUID was given to two history ids at once (4.5 step 3); the change has to be decided anew.
+    pub(crate) fn taken() -> Self {
+        let class = Class::Permanent("refused_by_store");
+        Self { what: "writing history ids: a UUID has another history id by now".to_owned(), class, outage: false }
+    }
+
     /// Whether every other change would have failed like this one.
     #[must_use]
     pub fn ends_all(&self) -> bool {

@@ -13,11 +13,12 @@ use chassis::clock::Clock;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        Answers, Backfill, Backoff, Change, DUPLICATE, Decision, Effect, Failure, Held, IngestStatus, Lock, Moment,
-        ParticipantId, Pass, Publication, Question, Table, Topic, backfill, decide, failed, is_duplicate,
+        Answers, Backfill, Backoff, Change, DUPLICATE, Decision, EXTERNAL_ID_TAKEN, Effect, Failure, Held, IngestStatus, Lock,
+        Moment, ParticipantId, Pass, Publication, Question, Table, Topic, backfill, decide, failed, is_duplicate,
     },
     delivery::{Class, Settlement},
 };
+use tracing::error;
 use uuid::Uuid;
 
 use crate::{
@@ -243,6 +244,11 @@ impl<I: Inbox> Records<I> {
                 effect
             }
         };
+        if let Some(note) = effect.row.as_ref().and_then(|row| row.note.as_deref()) {
+            if note.starts_with(EXTERNAL_ID_TAKEN) {
+                error!(table = change.table.name(), arena.id = change.arena_id, "two systems disagree: {note}");
+            }
+        }
         let message = effect.publication.as_ref().map(|publication| self.render(publication));
         Some(Write { effect, message })
     }

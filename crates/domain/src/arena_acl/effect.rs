@@ -109,6 +109,17 @@ pub struct HistMapping {
     pub history: i64,
     /// The participant id that the UUID has in 3.2, as stored there.
     pub participant: Option<String>,
+    /// What happens when the UUID has another history id by now.
+    pub if_taken: IfTaken,
+}
+
+/// What happens to an insert when what it inserts has another owner by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfTaken {
+    /// The owner keeps it, in silence (3.3).
+    Kept,
+    /// The write is refused, so that the change is decided anew: two systems disagree (4.5 step 3).
+    Refused,
 }
 
 /// What happens to the last known participant row (3.4).

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     answers::Question,
     decide::{Case, Stop, handled},
-    effect::{Effect, HistMapping, PublishedOperation, PublishedParticipant, Topic},
+    effect::{Effect, HistMapping, IfTaken, PublishedOperation, PublishedParticipant, Topic},
     failure::Failure,
     held::Candidate,
     participant::{guard_external_source, national_id, publication, publishable, resolve_course},
@@ -71,7 +71,8 @@ fn new_participation(case: &Case<'_>, effect: &mut Effect) -> Uuid {
         return *id;
     }
     let amt_id = case.moment.amt_id;
-    effect.hist_mapping = Some(HistMapping { amt_id, history: case.change.arena_id, participant: None });
+    effect.hist_mapping =
+        Some(HistMapping { amt_id, history: case.change.arena_id, participant: None, if_taken: IfTaken::Kept });
     amt_id
 }
 
@@ -94,8 +95,12 @@ fn to_revive(case: &Case<'_>, found: &Candidate, valid: &Valid, effect: &mut Eff
         if case.held.hist_ids.contains_key(&history) {
             return Err(Failure::other("the history id belongs to another participation").into());
         }
-        effect.hist_mapping =
-            Some(HistMapping { amt_id: id, history, participant: Some(found.participant.to_string()) });
+        effect.hist_mapping = Some(HistMapping {
+            amt_id: id,
+            history,
+            participant: Some(found.participant.to_string()),
+            if_taken: IfTaken::Kept,
+        });
     }
     Ok(misregistered.then_some(id))
 }

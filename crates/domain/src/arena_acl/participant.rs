@@ -8,8 +8,8 @@ use super::{
     codes::Measure,
     decide::{Case, Stop, handled},
     effect::{
-        DeltakerWrite, Effect, HistMapping, LastKnown, Mapping, Publication, PublishedOperation, PublishedParticipant,
-        Topic,
+        DeltakerWrite, Effect, HistMapping, IfTaken, LastKnown, Mapping, Publication, PublishedOperation,
+        PublishedParticipant, Topic,
     },
     failure::Failure,
     reason::reason,
@@ -77,6 +77,9 @@ pub(super) fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect)
     }
 }
 
+/// How the note of a change begins whose external id another object has: two systems disagree (4.5 step 3).
+pub const EXTERNAL_ID_TAKEN: &str = "EKSTERN_ID belongs to Arena id";
+
 /// 4.5: what another system owns is only noted: of participants in 3.2, of history rows in 3.3.
 pub(super) fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Failure> {
     if let Some(text) = row.external_id.as_deref().filter(|text| !text.trim().is_empty()) {
@@ -86,13 +89,14 @@ pub(super) fn guard_external_source(case: &Case<'_>, row: &ParticipantRow, effec
         let owners = if history { &case.held.hist_owners } else { &case.held.owners };
         match owners.get(&id) {
             Some(owner) if *owner == arena_id.to_string() => {}
-            Some(owner) => return Err(Failure::validation(format!("EKSTERN_ID belongs to Arena id {owner}"))),
+            Some(owner) => return Err(Failure::validation(format!("{EXTERNAL_ID_TAKEN} {owner}"))),
             None if history && case.held.hist_ids.contains_key(&arena_id) => {
                 return Err(Failure::other("the history id belongs to another UUID than EKSTERN_ID"));
             }
             None if history => {
                 let participant = case.held.owners.get(&id).cloned();
-                effect.hist_mapping = Some(HistMapping { amt_id: id, history: arena_id, participant });
+                effect.hist_mapping =
+                    Some(HistMapping { amt_id: id, history: arena_id, participant, if_taken: IfTaken::Refused });
             }
             None => effect.mapping = Some(Mapping { amt_id: id, participant: ParticipantId(arena_id) }),
         }

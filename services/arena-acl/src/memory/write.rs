@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        CourseId, CourseWrite, DeltakerWrite, Effect, HistMapping, IngestStatus, LastKnown, Mapping, Mark,
+        CourseId, CourseWrite, DeltakerWrite, Effect, HistMapping, IfTaken, IngestStatus, LastKnown, Mapping, Mark,
         ParticipantId, RowWrite, Table,
     },
     delivery::Class,
@@ -117,7 +117,17 @@ fn insert_id(state: &mut State, mapping: Mapping) {
 fn refuse_taken_hist_ids<'m>(state: &State, mappings: impl Iterator<Item = &'m HistMapping>) -> Result<(), StoreError> {
     let mut taken: HashMap<String, Uuid> =
         state.hist_id_translation.iter().map(|row| (row.arena_hist_id.clone(), row.amt_id)).collect();
-    for mapping in mappings.filter(|mapping| !state.hist_id_translation.iter().any(|row| row.amt_id == mapping.amt_id))
+    let mappings: Vec<&HistMapping> = mappings.collect();
+    let mut owners: HashMap<Uuid, String> =
+        state.hist_id_translation.iter().map(|row| (row.amt_id, row.arena_hist_id.clone())).collect();
+    for mapping in &mappings {
+        let owner = owners.entry(mapping.amt_id).or_insert_with(|| mapping.history.to_string());
+        if mapping.if_taken == IfTaken::Refused && *owner != mapping.history.to_string() {
+            return Err(StoreError::taken());
+        }
+    }
+    for mapping in
+        mappings.iter().filter(|mapping| !state.hist_id_translation.iter().any(|row| row.amt_id == mapping.amt_id))
     {
         if taken.insert(mapping.history.to_string(), mapping.amt_id).is_some_and(|owner| owner != mapping.amt_id) {
             return Err(StoreError {

@@ -33,6 +33,7 @@ testkit::contract! {
         a_history_row_finds_the_participations_of_its_person_and_course,
         a_participation_keeps_its_first_history_id,
         a_history_id_of_another_participation_is_refused,
+        an_external_id_that_another_history_row_took_at_once_is_refused,
         purging_deletes_what_was_ignored_and_nothing_else,
         the_newest_change_of_each_object_is_requeued,
         the_newest_by_arrival_may_be_another,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime};
-use domain::arena_acl::{DeltakerWrite, LastKnown, ParticipantId, Table};
+use domain::arena_acl::{DeltakerWrite, HistMapping, IfTaken, LastKnown, ParticipantId, Table};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ impl Batch<'_> {
         .map_err(during("writing participant ids"))
     }
 
-    /// A UUID that has a history id keeps it; a history id that another UUID has is refused (3.3).
+    /// A UUID that has a history id keeps it, in silence or not as the mapping says; a history id that another UUID has is refused (3.3).
     pub(super) async fn insert_hist_ids(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let mut mappings: Vec<_> =
             self.decided.iter().filter_map(|(_, write)| write.effect.hist_mapping.as_ref()).collect();
@@ -40,18 +40,24 @@ impl Batch<'_> {
             return Ok(());
         }
         mappings.sort_by_key(|mapping| mapping.history);
-        sqlx::query(
+        let inserted: Vec<(Uuid, String)> = sqlx::query_as(
             "INSERT INTO arena_data_hist_id_translation (amt_id, arena_hist_id, arena_id) \
              SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) \
-             ON CONFLICT (amt_id) DO NOTHING",
+             ON CONFLICT (amt_id) DO NOTHING RETURNING amt_id, arena_hist_id",
         )
         .bind(mappings.iter().map(|mapping| mapping.amt_id).collect::<Vec<Uuid>>())
         .bind(mappings.iter().map(|mapping| mapping.history.to_string()).collect::<Vec<_>>())
         .bind(mappings.iter().map(|mapping| mapping.participant.as_deref()).collect::<Vec<_>>())
-        .execute(connection)
+        .fetch_all(connection)
         .await
-        .map(drop)
-        .map_err(during("writing history ids"))
+        .map_err(during("writing history ids"))?;
+        let was_inserted = |mapping: &HistMapping| {
+            inserted.iter().any(|(amt_id, id)| *amt_id == mapping.amt_id && *id == mapping.history.to_string())
+        };
+        if mappings.iter().any(|mapping| mapping.if_taken == IfTaken::Refused && !was_inserted(mapping)) {
+            return Err(StoreError::taken());
+        }
+        Ok(())
     }
 
     /// Last known rows, inserted or changed in every column but id and creation time.

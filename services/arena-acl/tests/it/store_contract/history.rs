@@ -6,8 +6,8 @@ use arena_acl::{
 };
 use domain::{
     arena_acl::{
-        Candidate, CourseId, DeltakerWrite, Effect, HistMapping, IngestStatus, LastKnown, Mapping, ParticipantId,
-        ParticipantRow, PersonId, Row, Table,
+        Candidate, CourseId, DeltakerWrite, Effect, HistMapping, IfTaken, IngestStatus, LastKnown, Mapping,
+        ParticipantId, ParticipantRow, PersonId, Position, Row, Table,
     },
     delivery::Class,
 };
@@ -44,7 +44,8 @@ fn kept(id: i64, person: i64, amt_id: Option<Uuid>) -> Effect {
 }
 
 fn named(amt_id: Uuid, history: i64, participant: Option<&str>) -> Effect {
-    let mapping = HistMapping { amt_id, history, participant: participant.map(str::to_owned) };
+    let participant = participant.map(str::to_owned);
+    let mapping = HistMapping { amt_id, history, participant, if_taken: IfTaken::Kept };
     Effect { hist_mapping: Some(mapping), ..marked(IngestStatus::Handled) }
 }
 
@@ -95,4 +96,19 @@ pub(super) async fn a_history_id_of_another_participation_is_refused(world: impl
     let refused = world.store().apply(&change, at(9), |_, _| write(named(Y, 9001, None))).await.unwrap_err();
     assert_eq!((refused.class, refused.outage), (Class::Permanent("refused_by_store"), false));
     assert_eq!(format!("{:?}", world.state().await), before);
+}
+
+pub(super) async fn an_external_id_that_another_history_row_took_at_once_is_refused(world: impl World) {
+    let external = |history| HistMapping { amt_id: X, history, participant: None, if_taken: IfTaken::Refused };
+    let effect = |item: &Item| Effect {
+        hist_mapping: Some(external(item.change.arena_id)),
+        ..marked(IngestStatus::ExternalSource)
+    };
+    let mut both = [history(9001, 5001, 3001), history(9002, 5002, 3002)];
+    both[1].change.position = Position::new("51").unwrap();
+    let refused = world.store().apply(&both, at(8), |item, _| write(effect(item))).await.unwrap_err();
+    assert_eq!((refused.class, refused.outage), (Class::Permanent("refused_by_store"), false));
+    assert_eq!(world.state().await.hist_id_translation, []);
+    world.store().apply(&both[..1], at(8), |item, _| write(effect(item))).await.unwrap();
+    assert!(world.store().apply(&both[1..], at(9), |item, _| write(effect(item))).await.is_err());
 }
