@@ -1,4 +1,4 @@
-//! The listener for operators and machines: probes and metrics.
+//! The listener for operators and machines: probes, metrics, and what a service adds.
 //!
 //! Probes read flags that the parts set while they work; no probe calls a dependency.
 
@@ -13,9 +13,14 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http::{StatusCode, header::CONTENT_TYPE};
-use secrecy::SecretString;
+use http::{
+    HeaderValue, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
+    request::Parts,
+};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
+use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -45,14 +50,40 @@ impl Settings {
     }
 }
 
-/// Answers probes and metrics until the part is told to stop.
+/// Answers probes, metrics and the service's own `routes` until the part is told to stop. Those below
+/// `/admin` are for whoever has the token.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub async fn serve(settings: Settings, health: Health, metrics: Metrics, part: Part) -> io::Result<()> {
+pub async fn serve(settings: Settings, health: Health, metrics: Metrics, routes: Router, part: Part) -> io::Result<()> {
     let listener = TcpListener::bind(settings.listen).await?;
-    let limits = Limits { body_bytes: 64 * 1024, ..Limits::default() };
-    listener::serve(listener, Routes::new(router(health, metrics), limits), part).await
+    listener::serve(listener, guarded(settings.token, router(health, metrics).merge(routes)), part).await
+}
+
+/// `routes`, of which those below `/admin` are for whoever has the token: anybody else is answered 401, and everybody 403 where the
+/// settings have none.
+pub(crate) fn guarded(token: Option<SecretString>, routes: Router) -> Routes {
+    // a message of a service, written as JSON, is the largest body
+    let limits = Limits { body_bytes: 2 * 1024 * 1024, ..Limits::default() };
+    Routes::new(routes, limits).behind(move |head| refused(token.as_ref(), head))
+}
+
+fn refused(token: Option<&SecretString>, head: &Parts) -> Option<Response> {
+    let below = head.uri.path().strip_prefix("/admin");
+    if !below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return None;
+    }
+    let Some(token) = token else {
+        let detail = "TRUECOPY_ADMIN_TOKEN is not set, so nobody may use this".to_owned();
+        return Some(problem(StatusCode::FORBIDDEN, "forbidden", Some(detail)));
+    };
+    let given = head.headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if bool::from(given.unwrap_or_default().ct_eq(token.expose_secret().as_bytes())) {
+        return None;
+    }
+    let mut refused = problem(StatusCode::UNAUTHORIZED, "a valid bearer token is needed", None);
+    refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    Some(refused)
 }
 
 fn router(health: Health, metrics: Metrics) -> Router {
@@ -81,8 +112,9 @@ fn exposition(metrics: &Metrics) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
 }
 
-/// A problem as RFC 9457 has it.
-fn problem(status: StatusCode, title: &str, detail: Option<String>) -> Response {
+/// An answer that is not the wanted one, as RFC 9457 has it. `detail` quotes nothing of a message.
+#[must_use]
+pub fn problem(status: StatusCode, title: &str, detail: Option<String>) -> Response {
     let mut body = json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
     if let (Some(detail), Some(members)) = (detail, body.as_object_mut()) {
         members.insert("detail".to_owned(), detail.into());

@@ -1,10 +1,27 @@
 //! Messages that cannot be handled, kept in the service's own store for a person to look at.
 
+pub mod commands;
+mod open;
+pub mod routes;
+mod shown;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::delivery::{Class, Message};
+
+pub use self::{
+    open::{
+        Contents, Filter, LetterId, LettersError, MAX_REPLAYS, NoLetterId, Note, OpenLetter, OpenLetters, Redriven,
+        Show,
+    },
+    shown::{object, table},
+};
 
 /// A message that was given up, as it was received, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,28 +109,4 @@ pub struct PutError {
     pub outage: bool,
     /// What failed, for people: code and constraint, nothing of the letters.
     pub detail: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dead_letter_keeps_the_message_as_it_was() {
-        let message = Message {
-            source: "topic".into(),
-            partition: 3,
-            offset: 41,
-            timestamp: None,
-            key: Some(Bytes::from_static(b"\xff")),
-            payload: Some(Bytes::from_static(b"{\"a\":\0")),
-            headers: vec![("traceparent".to_owned(), Bytes::from_static(b"00-"))],
-            attempt: 2,
-        };
-        let now = DateTime::UNIX_EPOCH;
-        let letter =
-            DeadLetter::new(&message, "MALFORMED_JSON", Class::Permanent("MALFORMED_JSON"), "line 1".to_owned(), now);
-        assert_eq!((&letter.key, &letter.payload, &letter.headers), (&message.key, &message.payload, &message.headers));
-        assert_eq!((letter.position.to_string().as_str(), letter.attempts, letter.replay_count), ("3/41", 2, 0));
-    }
 }

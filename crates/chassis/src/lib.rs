@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod listener;
 pub mod metrics;
 pub mod parts;
+pub mod progress;
 pub mod settings;
 pub mod telemetry;
 

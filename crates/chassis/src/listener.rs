@@ -76,13 +76,16 @@ impl Routes {
 
     /// The same behind `check`, which sees the head of each request before its body is read and may answer instead.
     #[must_use]
-    pub fn behind(self, check: fn(&Parts) -> Option<Response>) -> Self {
-        let gate = from_fn(move |request: Request, next: Next| async move {
+    pub fn behind(self, check: impl Fn(&Parts) -> Option<Response> + Clone + Send + Sync + 'static) -> Self {
+        let gate = from_fn(move |request: Request, next: Next| {
             let (head, body) = request.into_parts();
-            match check(&head) {
-                // what comes after the head is not read: the connection cannot be used again
-                Some(answer) => ([(CONNECTION, "close")], answer).into_response(),
-                None => next.run(Request::from_parts(head, body)).await,
+            let answer = check(&head);
+            async move {
+                match answer {
+                    // what comes after the head is not read: the connection cannot be used again
+                    Some(answer) => ([(CONNECTION, "close")], answer).into_response(),
+                    None => next.run(Request::from_parts(head, body)).await,
+                }
             }
         });
         Self { router: self.router.layer(gate), ..self }

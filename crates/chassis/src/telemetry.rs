@@ -12,7 +12,7 @@ use std::{
 };
 
 use tracing::{error, info, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _};
 
 use self::json_lines::JsonLines;
 pub use self::quiet::Quiet;
@@ -84,16 +84,32 @@ pub struct Telemetry(());
 ///
 /// A second call in one process changes nothing; the first stays.
 pub fn init(settings: &Settings, service: &'static str, version: &'static str) -> Telemetry {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(&settings.filter.0);
-    let lines = match settings.format {
-        Format::Json => JsonLines::new(service, io::stdout).boxed(),
-        Format::Text => tracing_subscriber::fmt::layer().with_ansi(false).boxed(),
-    };
-    if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.with_filter(filter))).is_ok() {
-        panic::set_hook(Box::new(log_panic));
+    if begin(settings, service, io::stdout) {
         info!(version, settings = %settings.in_force.to_json(), "{service} {version} starts");
     }
     Telemetry(())
+}
+
+/// Starts telemetry for a command, whose result goes to standard output: log lines on standard error, and none at the start.
+pub fn beside_output(settings: &Settings, service: &'static str) {
+    begin(settings, service, io::stderr);
+}
+
+fn begin<W>(settings: &Settings, service: &'static str, writer: W) -> bool
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(&settings.filter.0);
+    let lines = match settings.format {
+        Format::Json => JsonLines::new(service, writer).boxed(),
+        Format::Text => tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let is_first = tracing::subscriber::set_global_default(subscriber).is_ok();
+    if is_first {
+        panic::set_hook(Box::new(log_panic));
+    }
+    is_first
 }
 
 impl Telemetry {

@@ -11,6 +11,7 @@ pub mod memory;
 mod orphan;
 pub mod pipeline;
 pub mod producer;
+pub mod reread;
 pub mod settings;
 pub mod source;
 pub mod tracker;

@@ -1,10 +1,11 @@
 //! Wiring: the only file that names the real adapters.
 
-use std::sync::Arc;
+use std::{fmt, io, sync::Arc};
 
 use chassis::{
     admin,
     clock::Clock,
+    dead_letters::{self, commands::CommandError},
     exit::{self, Done},
     http::{
         Client,
@@ -16,14 +17,16 @@ use chassis::{
     parts::{Parts, PartsError, stop_signal},
     settings, telemetry,
 };
-use kafka::{Group, Limits, Producer, source::SourceError};
+use clap::{CommandFactory as _, error::ErrorKind};
+use kafka::{Group, Limits, Producer, reread::Reread, source::SourceError};
 use tokio::net::TcpListener;
 
 use crate::{
     auth::Auth,
-    cli::Command,
+    cli::{Cli, Command},
     commands,
-    kafka::{GROUP, PRODUCER},
+    inbox::StoreError,
+    kafka::{GROUP, IMPORT_GROUP, PRODUCER},
     neighbours::{LIMITS, Neighbours},
     postgres::Postgres,
     service::{Service, Wiring},
@@ -55,7 +58,41 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             Postgres::new(&settings.database).migrate().await.map_err(exit::Error::failed)?;
             Ok(Done::All)
         }
-        Command::Job(job) => commands::job::run(&*command_service()?, job).await.map_err(exit::Error::failed),
+        Command::Job(job) => {
+            commands::job::run(&*command_service(&command_settings()?)?, job).await.map_err(exit::Error::failed)
+        }
+        Command::DeadLetters(command) => {
+            let service = command_service(&command_settings()?)?;
+            commands::dead_letters::run(&*service, command).await.map_err(|error| match error {
+                CommandError::NoneChosen => usage(&error),
+                error => exit::Error::failed(error),
+            })
+        }
+        Command::RequeueLatest(asked) => {
+            done(commands::requeue_latest::run(command_service(&command_settings()?)?.store(), asked).await)
+        }
+        Command::CheckLatest(asked) => {
+            done(commands::check_latest::run(command_service(&command_settings()?)?.store(), asked).await)
+        }
+        Command::Relast(asked) => {
+            done(commands::relast::run(command_service(&command_settings()?)?.store(), asked).await)
+        }
+        Command::Backfill(asked) => {
+            let until = asked.until().ok_or_else(|| usage(&"a partition is named twice"))?;
+            let settings = command_settings()?;
+            let service = command_service(&settings)?;
+            let group = Group {
+                id: IMPORT_GROUP.into(),
+                topics: vec![settings.topics.participants.clone()],
+                client_id: NAME.into(),
+            };
+            let source =
+                Reread::open(&settings.kafka, group, until, asked.begin()).await.map_err(exit::Error::failed)?;
+            commands::backfill::run(service.records(), source).await.map_err(exit::Error::failed)
+        }
+        Command::Eval(asked) => {
+            commands::eval::run(&asked, io::stdin().lock(), &mut io::stdout()).map_err(exit::Error::failed)
+        }
     }
 }
 
@@ -88,7 +125,8 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     let group = Group { id: GROUP.into(), topics: settings.topics.inputs(), client_id: NAME.into() };
     let mut parts = Parts::new(stop_signal());
     let health = parts.health();
-    parts.spawn_last("admin", settings.drain, |part| admin::serve(settings.admin, health, metrics, part));
+    let operators = dead_letters::routes::routes(service.letters());
+    parts.spawn_last("admin", settings.drain, |part| admin::serve(settings.admin, health, metrics, operators, part));
     let routes = service.routes(settings.test_mode);
     parts.spawn("http", settings.drain, |part| listener::serve(listener, routes, part));
     if !settings.test_mode {
@@ -99,9 +137,25 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     Ok(parts.run().await?)
 }
 
-/// The service for one command, over the servers of the environment.
-fn command_service() -> Result<Arc<Service<Postgres>>, exit::Error> {
-    service(&Settings::load()?, Metrics::new()).map_err(exit::Error::failed)
+/// The settings of a command, whose log lines go to standard error.
+fn command_settings() -> Result<Settings, exit::Error> {
+    let settings = Settings::load()?;
+    telemetry::beside_output(&settings.telemetry, NAME);
+    Ok(settings)
+}
+
+/// The service for one command.
+fn command_service(settings: &Settings) -> Result<Arc<Service<Postgres>>, exit::Error> {
+    service(settings, Metrics::new()).map_err(exit::Error::failed)
+}
+
+fn done(result: Result<(), StoreError>) -> Result<Done, exit::Error> {
+    result.map(|()| Done::All).map_err(exit::Error::failed)
+}
+
+/// A command line that clap understands and we do not.
+fn usage(why: &dyn fmt::Display) -> exit::Error {
+    Cli::command().error(ErrorKind::ValueValidation, why).into()
 }
 
 /// The service over real servers; it connects when it is used.

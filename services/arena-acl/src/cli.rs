@@ -1,8 +1,11 @@
 //! The commands of the binary. Settings are not among them: they come from the environment.
 
+use chassis::dead_letters::commands::DeadLetterCommand;
 use clap::{Parser, Subcommand};
 
-use crate::commands::job::Job;
+use crate::commands::{
+    backfill::Backfill, check_latest::CheckLatest, eval::Eval, job::Job, relast::Relast, requeue_latest::RequeueLatest,
+};
 
 /// Arena's change records over Kafka, through Postgres, to clean participant messages.
 #[derive(Debug, Parser)]
@@ -27,6 +30,19 @@ pub enum Command {
     /// Run a job once
     #[command(subcommand)]
     Job(Job),
+    /// Look after what the service gave up: quarantined records (q…), and rows in INVALID and FAILED (r…)
+    #[command(subcommand)]
+    DeadLetters(DeadLetterCommand),
+    /// Send the newest HANDLED change of each object to RETRY, to be published again by the next retry run
+    RequeueLatest(RequeueLatest),
+    /// Find the objects whose change that was handled last is not their newest
+    CheckLatest(CheckLatest),
+    /// Send the newest change of each participant of a single-place measure to RETRY
+    Relast(Relast),
+    /// Import single-place participants from the start of the participant topic; publishes nothing. A repeat goes on where it stopped
+    Backfill(Backfill),
+    /// Call a pure function, line by line; needs no settings and no server
+    Eval(Eval),
     /// Print every setting as a table
     Settings,
 }

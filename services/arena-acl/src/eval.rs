@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 use crate::wire::{self, message::local_date_time};
 
+/// The names of the functions.
+pub const FUNCTIONS: [&str; 7] =
+    ["status", "aarsak", "tiltakskode", "parse-time", "clean-text", "gjennomforing-valid", "supported"];
+
 /// A call that has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {

@@ -1,11 +1,9 @@
 //! The jobs over stored changes (docs/spec/arena-acl.md 6.2–6.4), and the run between two of them over what was woken (IMP-17).
 
 mod running;
-mod waves;
 
 use std::{
     num::NonZeroU32,
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,20 +12,20 @@ use std::{
 
 use chassis::{clock::Clock, telemetry::Quiet};
 use domain::{
-    arena_acl::{Failure, IngestStatus, Pass, SUPERSEDED, Table},
+    arena_acl::{IngestStatus, Pass, SUPERSEDED, Table},
     delivery::{Outcome, Settlement},
 };
-use futures::FutureExt as _;
 use serde::Serialize;
 use tracing::{debug, error, info, warn};
 
-use self::{running::Running, waves::waves};
+use self::running::Running;
 use crate::{
     OSLO,
     inbox::{Cursor, Inbox, Item, StoreError, StoredChange},
     operations::Operations,
     records::Records,
     wake::Woken,
+    waves::waves,
     wire,
 };
 
@@ -100,9 +98,6 @@ pub struct Jobs<I> {
     steps: Arc<AtomicU64>,
     quiet: Arc<Quiet>,
 }
-
-/// How one change ended; `None` where it was left as it was.
-type Ended = Result<Option<Settlement>, StoreError>;
 
 impl<I> Clone for Jobs<I> {
     fn clone(&self) -> Self {
@@ -186,7 +181,7 @@ impl<I: Inbox + Operations> Jobs<I> {
     }
 
     async fn handle_page(&self, page: &[StoredChange], pass: Pass, counts: &mut Counts) -> Result<(), JobError> {
-        for wave in waves(page.iter().map(wire::stored).collect()) {
+        for wave in waves(page.iter().map(wire::stored).collect(), |item| item) {
             for step in wave.chunks(STEP) {
                 if self.stopped.load(Ordering::Acquire) {
                     return Err(JobError::Stopped);
@@ -198,17 +193,8 @@ impl<I: Inbox + Operations> Jobs<I> {
     }
 
     async fn handle(&self, step: &[Item], pass: Pass, counts: &mut Counts) -> Result<(), StoreError> {
-        let ended = match self.caught(step, pass).await {
-            Some(ended) => ended,
-            // one of them panics: the others are done one by one, and that one has failed
-            None => {
-                let mut ended = Vec::with_capacity(step.len());
-                for item in step {
-                    ended.push(self.handle_alone(item, pass).await);
-                }
-                ended
-            }
-        };
+        let ended = self.records.handle_each(step, pass).await;
+        self.steps.fetch_add(1, Ordering::Relaxed);
         for (item, ended) in step.iter().zip(ended) {
             counts.seen += 1;
             let change = &item.change;
@@ -235,24 +221,6 @@ impl<I: Inbox + Operations> Jobs<I> {
             }
         }
         Ok(())
-    }
-
-    /// One change alone. A panic is a failed attempt (class *other*).
-    async fn handle_alone(&self, item: &Item, pass: Pass) -> Ended {
-        match self.caught(std::slice::from_ref(item), pass).await {
-            Some(ended) => ended.into_iter().next().unwrap_or(Ok(None)),
-            None => {
-                let failure = Failure::other("handling it panicked; the log of that time has the place");
-                self.records.fail(item, pass, failure).await
-            }
-        }
-    }
-
-    /// What became of `items`; `None` when handling them panicked.
-    async fn caught(&self, items: &[Item], pass: Pass) -> Option<Vec<Ended>> {
-        let ended = AssertUnwindSafe(self.records.handle(items, pass)).catch_unwind().await.ok();
-        self.steps.fetch_add(1, Ordering::Relaxed);
-        ended
     }
 }
 

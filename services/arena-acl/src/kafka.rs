@@ -25,6 +25,8 @@ use crate::{
 
 /// The consumer group of all input topics (docs/spec/arena-acl.md 2.11).
 pub const GROUP: &str = "amt-arena-acl-consumer-v3";
+/// The consumer group of the import (4.15).
+pub const IMPORT_GROUP: &str = "amt-arena-acl-temp-consumer-v1";
 /// The client id of the producer.
 pub const PRODUCER: &str = "amt-arena-acl-producer";
 

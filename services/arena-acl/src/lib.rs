@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod backfill;
 pub mod cli;
 pub mod commands;
 mod duration;
@@ -11,6 +12,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod kafka;
 pub mod leader;
+pub mod letters;
 pub mod memory;
 pub mod neighbours;
 pub mod operations;
@@ -25,6 +27,7 @@ pub mod standalone;
 mod terminal;
 mod test_mode;
 pub mod wake;
+mod waves;
 pub mod wire;
 
 /// The zone of all local times (docs/spec/arena-acl.md, its first page); the zone of the process does not count.

@@ -3,6 +3,7 @@
 mod held;
 mod image;
 mod leader;
+mod letters;
 mod operations;
 mod outbox;
 mod state;

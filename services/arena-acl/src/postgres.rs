@@ -9,6 +9,7 @@ mod errors;
 mod jdbc;
 mod jobs;
 mod leader;
+mod letters;
 mod locks;
 mod migrate;
 mod operations;

@@ -1,26 +1,28 @@
 //! The use case: a batch of changes meets the rules and becomes durable.
 
+mod backfill;
+
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    panic::AssertUnwindSafe,
+    sync::Arc,
 };
 
 use chassis::clock::Clock;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
-        Answers, Backfill, Backoff, Change, DUPLICATE, Decision, EXTERNAL_ID_TAKEN, Effect, Failure, Held, IngestStatus, Lock,
-        Moment, ParticipantId, Pass, Publication, Question, Table, Topic, backfill, decide, failed, is_duplicate,
+        Answers, Backoff, Change, DUPLICATE, Decision, EXTERNAL_ID_TAKEN, Effect, Failure, Held, IngestStatus, Lock,
+        Moment, ParticipantId, Pass, Publication, Question, Table, Topic, decide, failed, is_duplicate,
     },
     delivery::{Class, Settlement},
 };
+use futures::FutureExt as _;
 use tracing::error;
 use uuid::Uuid;
 
+pub use self::backfill::Backfilled;
 use crate::{
     OSLO,
     inbox::{Inbox, Item, NewMessage, StoreError, Write},
@@ -50,18 +52,8 @@ pub struct Rules {
     pub single_place_topic: Arc<str>,
 }
 
-/// What became of a record of the import (4.15).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Backfilled {
-    /// It is NEW.
-    Stored,
-    /// It is INVALID or FAILED.
-    Failed,
-    /// It is not of the kind that was left out, or is there already.
-    Skipped,
-    /// The import cannot go on before this has changed.
-    Blocked(String),
-}
+/// How one change ended; `None` where it was left as it was.
+pub type Ended = Result<Option<Settlement>, StoreError>;
 
 /// Handles changes, from wherever they come.
 pub struct Records<I> {
@@ -90,8 +82,8 @@ impl<I: Inbox> Records<I> {
     ///
     /// # Errors
     /// In the place of each item that could not be stored: an outage, or a row that the store refuses whatever it says.
-    pub async fn handle(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
-        let mut ended: Vec<Option<Result<Option<Settlement>, StoreError>>> = items.iter().map(|_| None).collect();
+    pub async fn handle(&self, items: &[Item], pass: Pass) -> Vec<Ended> {
+        let mut ended: Vec<Option<Ended>> = items.iter().map(|_| None).collect();
         let mut gone = None; // what ends one chunk ends all: nobody waits for it once more
         for chunk in chunks(items) {
             let batch: Vec<Item> = chunk.iter().filter_map(|place| items.get(*place).cloned()).collect();
@@ -111,7 +103,7 @@ impl<I: Inbox> Records<I> {
         ended.into_iter().flatten().collect()
     }
 
-    async fn handle_chunk(&self, items: &[Item], pass: Pass) -> Vec<Result<Option<Settlement>, StoreError>> {
+    async fn handle_chunk(&self, items: &[Item], pass: Pass) -> Vec<Ended> {
         let mut batch = self.batch(items, pass);
         let error = match self.ask_and_apply(&mut batch).await {
             Ok(ended) => return ended.into_iter().map(Ok).collect(),
@@ -127,7 +119,7 @@ impl<I: Inbox> Records<I> {
         ended
     }
 
-    async fn handle_alone(&self, item: &Item, pass: Pass) -> Result<Option<Settlement>, StoreError> {
+    async fn handle_alone(&self, item: &Item, pass: Pass) -> Ended {
         let mut batch = self.batch(std::slice::from_ref(item), pass);
         match self.ask_and_apply(&mut batch).await {
             Ok(ended) => Ok(ended.into_iter().next().flatten()),
@@ -136,11 +128,37 @@ impl<I: Inbox> Records<I> {
         }
     }
 
+    /// The same as [`handle`](Self::handle); a panic is the failed attempt (class *other*) of the change that panics alone.
+    ///
+    /// # Errors
+    /// As those of `handle`.
+    pub async fn handle_each(&self, items: &[Item], pass: Pass) -> Vec<Ended> {
+        if let Some(ended) = self.caught(items, pass).await {
+            return ended;
+        }
+        let mut ended = Vec::with_capacity(items.len());
+        for item in items {
+            ended.push(match self.caught(std::slice::from_ref(item), pass).await {
+                Some(ended) => ended.into_iter().next().unwrap_or(Ok(None)),
+                None => {
+                    let failure = Failure::other("handling it panicked; the log of that time has the place");
+                    self.fail(item, pass, failure).await
+                }
+            });
+        }
+        ended
+    }
+
+    /// What became of `items`; `None` when handling them panicked.
+    async fn caught(&self, items: &[Item], pass: Pass) -> Option<Vec<Ended>> {
+        AssertUnwindSafe(self.handle(items, pass)).catch_unwind().await.ok()
+    }
+
     /// Stores `item` with a failure that lies outside the rules: a refused write, a panic.
     ///
     /// # Errors
     /// As the store says; a permanent one means that the row cannot be stored at all.
-    pub async fn fail(&self, item: &Item, pass: Pass, failure: Failure) -> Result<Option<Settlement>, StoreError> {
+    pub async fn fail(&self, item: &Item, pass: Pass, failure: Failure) -> Ended {
         let batch = self.batch(std::slice::from_ref(item), pass);
         let ended = self
             .inbox
@@ -154,42 +172,6 @@ impl<I: Inbox> Records<I> {
             })
             .await?;
         Ok(ended.into_iter().next().flatten())
-    }
-
-    /// Stores `item` as the import of single-place participants does, or says why not (4.15). Publishes nothing. Twice is the same as once.
-    ///
-    /// # Errors
-    /// As the store says.
-    pub async fn backfill(&self, item: &Item) -> Result<Backfilled, StoreError> {
-        let batch = self.batch(std::slice::from_ref(item), Pass::Live);
-        let Some(moment) = batch.moment(&item.change) else { return Ok(Backfilled::Skipped) };
-        let held = self.inbox.read(&[&item.change]).await?;
-        let mut answers = Answers::default();
-        loop {
-            match backfill(&item.change, &held, &answers, moment) {
-                Backfill::Ask(question) => self.neighbours.answer(BTreeSet::from([question]), &mut answers).await,
-                Backfill::Skip => return Ok(Backfilled::Skipped),
-                Backfill::Blocked(why) => return Ok(Backfilled::Blocked(why)),
-                Backfill::Store(_) => break,
-            }
-        }
-        let changed = AtomicBool::new(false);
-        let stored = self.inbox.apply(&batch.items, batch.now, |item, held| {
-            match backfill(&item.change, held, &answers, moment) {
-                Backfill::Store(effect) => Some(Write { effect: *effect, message: None }),
-                Backfill::Skip => None,
-                Backfill::Ask(_) | Backfill::Blocked(_) => {
-                    changed.store(true, Ordering::Relaxed);
-                    None
-                }
-            }
-        });
-        Ok(match stored.await?.into_iter().next().flatten() {
-            Some(Settlement::Done(_)) => Backfilled::Stored,
-            Some(_) => Backfilled::Failed,
-            None if changed.into_inner() => Backfilled::Blocked("what it depends on changed meanwhile".to_owned()),
-            None => Backfilled::Skipped,
-        })
     }
 
     async fn ask_and_apply(&self, batch: &mut Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
@@ -244,10 +226,9 @@ impl<I: Inbox> Records<I> {
                 effect
             }
         };
-        if let Some(note) = effect.row.as_ref().and_then(|row| row.note.as_deref()) {
-            if note.starts_with(EXTERNAL_ID_TAKEN) {
-                error!(table = change.table.name(), arena.id = change.arena_id, "two systems disagree: {note}");
-            }
+        let note = effect.row.as_ref().and_then(|row| row.note.as_deref());
+        if let Some(note) = note.filter(|note| note.starts_with(EXTERNAL_ID_TAKEN)) {
+            error!(table = change.table.name(), arena.id = change.arena_id, "two systems disagree: {note}");
         }
         let message = effect.publication.as_ref().map(|publication| self.render(publication));
         Some(Write { effect, message })

@@ -25,10 +25,11 @@ use crate::{
     jobs::Jobs,
     kafka::{Consumer, Fatal},
     leader::{Leader, Leadership},
+    letters::{LetterStore, Letters},
     neighbours::Neighbours,
     operations::Operations,
     publisher::{PublishError, Publisher},
-    records::{Records, Rules},
+    records::{Backfilled, Records, Rules},
     schedule::Schedule,
     settings::{Handling, Redelivery, Topics, UnknownMatch},
     test_mode,
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// What a store must be for this service.
-pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters {
+pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore {
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
@@ -238,7 +239,8 @@ impl<S: Store> Service<S> {
                 Box::pin(async move {
                     let item =
                         wire::read(&record).map_err(|_unreadable| Refusal(StatusCode::BAD_REQUEST, "not a record"))?;
-                    Ok(records.backfill(&item).await?)
+                    let imported = records.backfill(std::slice::from_ref(&item)).await?;
+                    Ok(imported.into_iter().next().unwrap_or(Backfilled::Skipped))
                 })
             });
             test_mode::routes(self.clock.clone(), idle, import)
@@ -258,6 +260,26 @@ impl<S: Store> Service<S> {
     /// The jobs.
     pub fn jobs(&self) -> &Jobs<S> {
         &self.jobs
+    }
+
+    /// The dead letters.
+    pub fn letters(&self) -> Arc<Letters<S>> {
+        Arc::new(Letters::new(self.store.clone(), self.records.clone(), self.clock.clone()))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// What handles changes.
+    pub fn records(&self) -> &Arc<Records<S>> {
+        &self.records
+    }
+
+    /// The time of day.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// How messages are handled.

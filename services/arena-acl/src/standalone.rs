@@ -8,6 +8,7 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use chassis::{
     admin,
     clock::Clock,
+    dead_letters,
     exit::{self, Done},
     http::Client,
     listener,
@@ -129,7 +130,8 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
         format!("http://{}/metrics", admin.listen),
         format!("http://{listen}/api/v2/translation/<uuid>   (wants a token: 401)"),
     ];
-    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, part));
+    let operators = dead_letters::routes::routes(service.letters());
+    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, operators, part));
     let routes = service.routes(false);
     parts.spawn("http", drain, |part| listener::serve(listener, routes, part));
     let member = broker.member(GROUP, &topics.inputs());

@@ -11,5 +11,5 @@ mod number;
 mod row;
 
 pub use clean::{TooDeep, clean};
-pub use envelope::{Unreadable, read, stored};
+pub use envelope::{Unreadable, read, rebuilt, stored};
 pub use row::{RowError, row};

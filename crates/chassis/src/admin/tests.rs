@@ -81,7 +81,7 @@ async fn an_address_that_cannot_be_had_ends_the_process() {
     let settings = Settings { listen: taken.local_addr().unwrap(), token: None };
     let mut parts = Parts::new(pending());
     let health = parts.health();
-    parts.spawn_last("admin", SECOND, |part| serve(settings, health, Metrics::new(), part));
+    parts.spawn_last("admin", SECOND, |part| serve(settings, health, Metrics::new(), Router::new(), part));
     let error = parts.run().await.unwrap_err();
     assert!(error.to_string().starts_with("part admin failed"));
 }

@@ -1,6 +1,6 @@
 //! What the store holds, in the columns of `docs/spec/arena-acl.md` section 3.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chassis::dead_letters::DeadLetter;
 use chrono::{NaiveDate, NaiveDateTime};
@@ -22,8 +22,10 @@ pub struct State {
     pub gjennomforing: Vec<Gjennomforing>,
     /// 3.8: unpublished messages, and those published in the last days.
     pub outbox: Vec<Outgoing>,
-    /// 3.8.
+    /// 3.8; the place of a record, from 1, is its id.
     pub quarantine: Vec<DeadLetter>,
+    /// The ids of the quarantined records that are no dead letters any more.
+    pub resolved: BTreeSet<i64>,
     /// The highest id that the outbox has given.
     pub last_outbox_id: i64,
 }
@@ -59,6 +61,10 @@ pub struct ArenaData {
     pub note: Option<String>,
     /// When it may be tried before the next run of the retry job (IMP-17).
     pub retry_at: Option<NaiveDateTime>,
+    /// How often an operator sent it to RETRY.
+    pub replay_count: u32,
+    /// When an operator took it off the list of dead letters.
+    pub dropped_at: Option<NaiveDateTime>,
 }
 
 /// A row of `arena_data_id_translation`.

@@ -204,6 +204,8 @@ fn upsert_change(state: &mut State, item: &Item, write: &RowWrite, now: NaiveDat
         after: item.after.clone().filter(|_| wanted),
         note: write.note.clone(),
         retry_at: write.retry_at,
+        replay_count: 0,
+        dropped_at: None,
     });
 }
 

@@ -1,11 +1,10 @@
 //! Records that could not be handled, unchanged (3.8).
 
 use chassis::dead_letters::{DeadLetter, DeadLetters, PutError};
-use domain::delivery::Class;
 use sqlx::PgConnection;
 
 use super::{Postgres, errors::during};
-use crate::inbox::StoreError;
+use crate::{inbox::StoreError, letters::class_name};
 
 impl DeadLetters for Postgres {
     async fn put(&self, letters: &[DeadLetter]) -> Result<(), PutError> {
@@ -55,14 +54,6 @@ async fn insert(connection: &mut PgConnection, letter: &DeadLetter) -> Result<()
     .execute(connection)
     .await
     .map(drop)
-}
-
-fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::Transient { .. } => "transient",
-        Class::Permanent(_) => "permanent",
-        Class::Fatal => "fatal",
-    }
 }
 
 fn count(n: u32) -> i32 {

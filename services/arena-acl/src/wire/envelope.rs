@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::arena_acl::{Change, Operation, Position, Row, Table, time};
+use serde::Serialize;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{
@@ -76,6 +77,38 @@ pub fn stored(stored: &StoredChange) -> Item {
         row: image.and_then(|image| row(*table, image).ok()).unwrap_or(Row::Unusable),
     };
     Item { change, before: before.clone(), after: after.clone(), also: Vec::new() }
+}
+
+/// A record that says what `stored` says, as Arena would send it: for feeding it back.
+#[must_use]
+pub fn rebuilt(stored: &StoredChange) -> String {
+    #[derive(Serialize)]
+    struct Record<'a> {
+        table: &'static str,
+        op_type: &'static str,
+        op_ts: String,
+        pos: &'a str,
+        before: Option<&'a RawValue>,
+        after: Option<&'a RawValue>,
+    }
+    let record = Record {
+        table: stored.table.name(),
+        op_type: match stored.operation {
+            Operation::Created => "I",
+            Operation::Modified => "U",
+            Operation::Deleted => "D",
+        },
+        op_ts: stored.timestamp.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
+        pos: stored.position.as_str(),
+        before: raw(stored.before.as_deref()),
+        after: raw(stored.after.as_deref()),
+    };
+    // texts and JSON that was read before
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+fn raw(image: Option<&str>) -> Option<&RawValue> {
+    image.and_then(|json| serde_json::from_str(json).ok())
 }
 
 fn data_section<T>(operation: Operation, before: T, after: T) -> T {

@@ -1,9 +1,14 @@
 //! Behaviour of the service, one module each.
 #![cfg(test)]
 
+mod backfill;
+mod external;
+mod help;
 mod jobs;
 mod leader;
 mod publisher;
+mod records;
+mod redrive;
 mod service;
 mod store;
 mod store_contract;

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc};
 use arena_acl::{
     inbox::{Inbox, Item, NewMessage, Outbox, Write},
     leader::Leadership,
+    letters::LetterStore,
     memory::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Memory, Outgoing, State},
     operations::Operations,
     postgres::{self, Postgres},
@@ -27,7 +28,7 @@ use uuid::Uuid;
 
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
-    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + Clone;
+    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Clone;
     fn store(&self) -> &Self::Store;
     /// All its tables.
     fn state(&self) -> impl Future<Output = State> + Send;
@@ -116,6 +117,11 @@ impl World for Live {
                 .await,
             outbox: self.table("SELECT * FROM outbox ORDER BY id", outgoing).await,
             quarantine: self.table("SELECT * FROM quarantine ORDER BY id", dead_letter).await,
+            resolved: self
+                .table("SELECT id FROM quarantine WHERE resolved_at IS NOT NULL", |row| row.get("id"))
+                .await
+                .into_iter()
+                .collect(),
             last_outbox_id: 0,
         }
     }
@@ -149,6 +155,8 @@ fn arena_data(row: PgRow) -> ArenaData {
         after: row.get::<Option<String>, _>("a").map(Arc::from),
         note: row.get("note"),
         retry_at: row.get("retry_at"),
+        replay_count: row.get::<i32, _>("replay_count").try_into().unwrap(),
+        dropped_at: row.get("dropped_at"),
     }
 }
 

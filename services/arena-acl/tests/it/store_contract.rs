@@ -3,6 +3,7 @@
 mod history;
 mod inbox;
 mod leader;
+mod letters;
 mod operations;
 mod outbox;
 mod pages;
@@ -10,7 +11,7 @@ mod wake;
 
 use arena_acl::memory::Memory;
 
-use self::{history::*, inbox::*, leader::*, operations::*, outbox::*, pages::*, wake::*};
+use self::{history::*, inbox::*, leader::*, letters::*, operations::*, outbox::*, pages::*, wake::*};
 use crate::store::Live;
 
 testkit::contract! {
@@ -64,6 +65,13 @@ testkit::contract! {
         a_term_can_be_extended_until_it_ends,
         a_row_that_is_given_back_is_held_for_its_least_time,
         a_row_of_another_is_left_alone,
+        quarantined_records_and_dead_rows_are_one_list,
+        a_page_of_letters_goes_on_where_the_last_one_ended,
+        letters_are_found_by_id_reason_source_and_time,
+        the_bytes_come_unchanged_or_as_a_record_that_says_the_same,
+        a_requeued_row_begins_anew_and_its_replays_are_counted,
+        a_resolved_record_is_no_letter_any_more_and_a_failed_replay_is_counted,
+        what_is_dropped_blocks_nothing_says_why_and_comes_back_only_when_it_fails,
     ]
     memory: Memory::default();
     #[ignore = "needs Postgres: ./dev test"] postgres(database = testkit::servers::postgres().await): Live::over(&database).await;

@@ -5,10 +5,12 @@
 #![cfg(test)]
 
 mod account;
+mod backfill;
 mod broker;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod database;
+mod dead_letters;
 mod feed;
 mod jobs;
 mod metrics;

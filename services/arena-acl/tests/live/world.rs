@@ -1,6 +1,6 @@
 //! One test's own topics, database, third parties and processes.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, process::Command, time::Duration};
 
 use arena_acl::kafka::GROUP;
 use domain::delivery::Message;
@@ -13,7 +13,8 @@ use testkit::{
 };
 use tokio::{
     sync::{Mutex, MutexGuard},
-    time::{Instant, sleep},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -93,8 +94,33 @@ impl World {
         process
     }
 
+    /// Runs a command to its end: its exit code and the lines of its result.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
+        self.command_with(&[], arguments).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn command_with(
+        &self,
+        settings: &[(&'static str, String)],
+        arguments: &[&str],
+    ) -> (i32, Vec<Value>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_arena-acl"));
+        command.args(arguments).env_clear().envs(self.environment(settings));
+        let ended = timeout(BOUND, spawn_blocking(move || command.output())).await.unwrap().unwrap().unwrap();
+        let line = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}\n{}", String::from_utf8_lossy(&ended.stderr)))
+        };
+        let lines = String::from_utf8(ended.stdout.clone()).unwrap().lines().map(line).collect();
+        (ended.status.code().unwrap(), lines)
+    }
+
     /// Starts the service and does not wait.
     pub(crate) fn launch(&self, settings: &[(&'static str, String)]) -> Process {
+        Process::start(env!("CARGO_BIN_EXE_arena-acl"), self.environment(settings), ["serve"]).unwrap()
+    }
+
+    fn environment(&self, settings: &[(&'static str, String)]) -> BTreeMap<&'static str, String> {
         let mut all = BTreeMap::from([
             ("DB_JDBC_URL", self.database.jdbc_url()),
             ("KAFKA_BROKERS", self.topics.brokers().to_owned()),
@@ -109,7 +135,7 @@ impl World {
         ]);
         all.extend(self.neighbours.settings());
         all.extend(settings.iter().cloned());
-        Process::start(env!("CARGO_BIN_EXE_arena-acl"), all, ["serve"]).unwrap()
+        all
     }
 
     /// `DB_JDBC_URL` for the same database on another port of this machine.

@@ -82,6 +82,8 @@ impl GivenChange {
             after: self.after.map(|image| image.to_string().into()),
             note: self.note,
             retry_at: None,
+            replay_count: 0,
+            dropped_at: None,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The order inside a page.
+//! Changes in groups that can be handled together.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use domain::arena_acl::Lock;
 
 use crate::inbox::Item;
 
-/// `items` in runs of which none has an object twice, in order: a chain of messages of one participant drains in one
-/// run, each link in a transaction after the one before it.
-pub(super) fn waves(items: Vec<Item>) -> Vec<Vec<Item>> {
-    let mut waves: Vec<Vec<Item>> = Vec::new();
+/// `all` in runs of which none has an object twice, in order: a chain of messages of one participant drains in one
+/// pass, each link in a transaction after the one before it.
+pub(crate) fn waves<T>(all: Vec<T>, item: impl Fn(&T) -> &Item) -> Vec<Vec<T>> {
+    let mut waves: Vec<Vec<T>> = Vec::new();
     let mut depth: HashMap<Lock, usize> = HashMap::new();
-    for item in items {
+    for one in all {
         let own: Vec<Lock> =
-            item.change.locks().into_iter().filter(|lock| !matches!(lock, Lock::CourseShared(_))).collect();
+            item(&one).change.locks().into_iter().filter(|lock| !matches!(lock, Lock::CourseShared(_))).collect();
         // one wave after the last that has any of its objects
         let place = own.iter().filter_map(|lock| depth.get(lock).map(|wave| wave + 1)).max().unwrap_or(0);
         for lock in &own {
@@ -23,7 +23,7 @@ pub(super) fn waves(items: Vec<Item>) -> Vec<Vec<Item>> {
             waves.push(Vec::new());
         }
         if let Some(wave) = waves.get_mut(place) {
-            wave.push(item);
+            wave.push(one);
         }
     }
     waves
