@@ -1,6 +1,7 @@
 //! The service without any server: memory in their place, and a sample feed that shows what becomes of each record.
 
 mod feed;
+mod messages;
 mod shown;
 
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
@@ -128,10 +129,12 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     let look = [
         format!("http://{}/readyz", admin.listen),
         format!("http://{}/metrics", admin.listen),
+        format!("POST http://{}/standalone/messages   (a record of your own)", admin.listen),
         format!("http://{listen}/api/v2/translation/<uuid>   (wants a token: 401)"),
     ];
     let operators = dead_letters::routes::routes(service.letters());
-    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, operators, part));
+    let added = operators.merge(messages::routes(broker.clone()));
+    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, added, part));
     let routes = service.routes(false);
     parts.spawn("http", drain, |part| listener::serve(listener, routes, part));
     let member = broker.member(GROUP, &topics.inputs());
@@ -148,7 +151,7 @@ async fn show(
     broker: Broker,
     feed: Feed,
     mut shown: Shown,
-    look: [String; 3],
+    look: [String; 4],
     part: Part,
 ) -> Result<(), Halted> {
     part.ready();
