@@ -5,6 +5,7 @@ mod holds;
 mod topics;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -35,6 +36,10 @@ use crate::inbox::{Outbox, StoreError, Turn};
 const TURN_IS_GOOD_FOR: Duration = Duration::from_secs(1);
 /// How often the turn is checked.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// How long a store counts as lost before one that waits for its turn asks it.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+/// The same where the store did not take marks: longer than a turn is waited for that no other process holds.
+const ASK_A_STORE_WITHOUT_MARKS_AFTER: Duration = Duration::from_secs(15);
 /// How long the end waits for what the producer still holds.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -103,6 +108,7 @@ impl<O: Outbox, P: Publish> Publisher<O, P> {
                 biased;
                 () = self.part.stopping() => return Ok(()),
                 turn = self.outbox.turn() => turn,
+                never = self.ask_the_store(if unmarked { ASK_A_STORE_WITHOUT_MARKS_AFTER } else { ASK_AFTER }) => match never {},
             };
             let led = match turn {
                 Ok(turn) => {
@@ -133,6 +139,18 @@ impl<O: Outbox, P: Publish> Publisher<O, P> {
             }
         }
         Ok(())
+    }
+
+    /// Asks a store that counts as lost whether it is back, while another process has the turn. Nothing else may: a consumer that has
+    /// nothing queued has paused its intake, and no message to ask with.
+    async fn ask_the_store(&self, after: Duration) -> Infallible {
+        loop {
+            self.store.until_down().await;
+            sleep(after).await;
+            if self.outbox.waiting().await.is_ok() {
+                self.store.succeeded();
+            }
+        }
     }
 
     /// Publishes until the stop, or until another process may hold the turn.

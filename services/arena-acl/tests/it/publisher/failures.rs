@@ -111,3 +111,11 @@ async fn a_producer_that_failed_for_good_ends_the_process() {
     world.add_numbers(1..=1).await;
     assert!(world.ended().await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_is_up_again_although_another_process_has_the_turn() {
+    let world = World::new(Duration::ZERO, |_, _| Fate::arrives(REPORT)).await;
+    let (_other, ()) = tokio::join!(world.turn_of_another(), async { world.lose_the_turn() });
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(*world.store_was_up.lock().unwrap(), [true, false, true]);
+}

@@ -263,6 +263,11 @@ impl World {
         self.store.turn_is_lost.store(true, Ordering::Relaxed);
     }
 
+    /// The turn as another process gets it, once the publisher has lost it.
+    pub(crate) async fn turn_of_another(&self) -> MemoryTurn {
+        self.store.memory.turn().await.unwrap()
+    }
+
     pub(crate) fn let_marks_fail(&self, times: usize) {
         self.store.failing_marks.store(times, Ordering::Relaxed);
     }
