@@ -73,10 +73,11 @@ impl Neighbours {
                 Question::CourseDetails(course) => {
                     details.push(async move { (course, self.course_details(course).await) })
                 }
-                Question::Participations(person) => {
+                Question::Participations(person, participant, misregistered) => {
                     // the rules ask for it after the national id, so that one is there
                     if let Some(Ok(Some(id))) = answers.national_ids.get(&person).cloned() {
-                        known.push(async move { (person, self.participations(&id).await) });
+                        let asked = (person, participant, misregistered);
+                        known.push(async move { (asked, self.participations(&id).await) });
                     }
                 }
                 Question::Lock(_) => {}

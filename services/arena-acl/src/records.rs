@@ -297,7 +297,7 @@ fn participant(question: &Question) -> Option<ParticipantId> {
         Question::CourseUuid(_)
         | Question::CourseDetails(_)
         | Question::NationalId(_)
-        | Question::Participations(_) => None,
+        | Question::Participations(..) => None,
     }
 }
 

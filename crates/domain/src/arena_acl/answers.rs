@@ -69,8 +69,9 @@ pub enum Question {
     CourseDetails(Uuid),
     /// The national id of a person.
     NationalId(PersonId),
-    /// The participations that downstream knows of a person, whose national id has been answered.
-    Participations(PersonId),
+    /// The participations that downstream knows of a person, whose national id has been answered; asked while the participant was, or
+    /// was not, published as registered by mistake. A delete that does so in between makes it another question.
+    Participations(PersonId, ParticipantId, bool),
     /// Nothing of third parties: the change must hold the lock of this participant too.
     Lock(ParticipantId),
 }
@@ -84,8 +85,8 @@ pub struct Answers {
     pub details: HashMap<Uuid, Result<CourseDetails, Unanswered>>,
     /// National ids by Arena's person id.
     pub national_ids: HashMap<PersonId, Result<Option<NationalId>, Unanswered>>,
-    /// Known participations by Arena's person id.
-    pub participations: HashMap<PersonId, Result<Vec<Participation>, Unanswered>>,
+    /// Known participations, by what [`Question::Participations`] says.
+    pub participations: HashMap<(PersonId, ParticipantId, bool), Result<Vec<Participation>, Unanswered>>,
     /// Participants whose locks the batch takes beside those of its changes.
     pub locked: HashSet<ParticipantId>,
 }

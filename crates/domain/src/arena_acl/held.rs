@@ -55,6 +55,8 @@ pub struct Candidate {
     pub status_changed: Option<NaiveDateTime>,
     /// Its UUID (3.2).
     pub amt_id: Option<Uuid>,
+    /// Whether it was published as registered by mistake (4.8 step 3).
+    pub misregistered: bool,
 }
 
 /// All that the rules read of the store for a batch, one read per table.

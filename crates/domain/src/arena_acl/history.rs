@@ -83,8 +83,9 @@ fn to_revive(case: &Case<'_>, found: &Candidate, valid: &Valid, effect: &mut Eff
         false => Failure::validation(note),
     };
     let id = found.amt_id.ok_or_else(|| unknown("the participation that matches has no UUID"))?;
-    let misregistered = match case.answers.participations.get(&valid.person) {
-        None => return Err(Stop::Ask(Question::Participations(valid.person))),
+    let asked = (valid.person, found.participant, found.misregistered);
+    let misregistered = match case.answers.participations.get(&asked) {
+        None => return Err(Stop::Ask(Question::Participations(asked.0, asked.1, asked.2))),
         Some(Err(error)) => return Err(Failure::other(error.note.clone()).into()),
         Some(Ok(known)) => known.iter().find(|known| known.id == id).map(|known| known.misregistered),
     };
@@ -115,3 +116,6 @@ fn checked(participant: PublishedParticipant) -> Result<PublishedParticipant, Fa
     }
     Ok(participant)
 }
+
+#[cfg(test)]
+mod tests;

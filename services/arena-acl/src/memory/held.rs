@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::arena_acl::{
-    Candidate, Change, CourseId, Held, HeldCourse, HeldId, HeldRow, ParticipantId, PersonId, Table,
+    Candidate, Change, CourseId, Held, HeldCourse, HeldId, HeldRow, ParticipantId, ParticipantStatus, PersonId, Table,
 };
 use uuid::Uuid;
 
@@ -102,6 +102,7 @@ fn candidates(state: &State, changes: &[&Change]) -> HashMap<(PersonId, CourseId
                 end: row.dato_til,
                 status_changed: row.dato_statusendring,
                 amt_id: id.map(|id| id.amt_id),
+                misregistered: row.status == ParticipantStatus::Feilregistrert.name(),
             });
         }
     }

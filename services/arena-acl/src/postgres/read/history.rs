@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{NaiveDate, NaiveDateTime};
-use domain::arena_acl::{Candidate, Change, CourseId, ParticipantId, PersonId, Table};
+use domain::arena_acl::{Candidate, Change, CourseId, ParticipantId, ParticipantStatus, PersonId, Table};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -22,10 +22,10 @@ pub(super) async fn candidates(connection: &mut PgConnection, changes: &[&Change
     }
     let (persons, courses): (Vec<i64>, Vec<i64>) =
         wanted.into_iter().map(|(person, course)| (person.0, course.0)).unzip();
-    type Row = (i64, i64, i64, Option<NaiveDate>, Option<NaiveDate>, Option<NaiveDateTime>, Option<Uuid>);
+    type Row = (i64, i64, i64, Option<NaiveDate>, Option<NaiveDate>, Option<NaiveDateTime>, Option<Uuid>, bool);
     let found: Vec<Row> = sqlx::query_as(
         "SELECT known.person_id, known.gjennomforing_id, known.arena_id, known.dato_fra, known.dato_til, \
-                known.dato_statusendring, id.amt_id \
+                known.dato_statusendring, id.amt_id, known.status = $4 \
          FROM unnest($1::bigint[], $2::bigint[]) AS wanted (person_id, gjennomforing_id) \
          JOIN deltaker AS known USING (person_id, gjennomforing_id) \
          LEFT JOIN arena_data_id_translation AS id ON id.arena_table_name = $3 AND id.arena_id = known.arena_id::text \
@@ -34,12 +34,14 @@ pub(super) async fn candidates(connection: &mut PgConnection, changes: &[&Change
     .bind(persons)
     .bind(courses)
     .bind(Table::Participants.name())
+    .bind(ParticipantStatus::Feilregistrert.name())
     .fetch_all(connection)
     .await
     .map_err(during("reading last known participants"))?;
     let mut candidates = Candidates::new();
-    for (person, course, participant, start, end, status_changed, amt_id) in found {
-        let candidate = Candidate { participant: ParticipantId(participant), start, end, status_changed, amt_id };
+    for (person, course, participant, start, end, status_changed, amt_id, misregistered) in found {
+        let participant = ParticipantId(participant);
+        let candidate = Candidate { participant, start, end, status_changed, amt_id, misregistered };
         candidates.entry((PersonId(person), CourseId(course))).or_default().push(candidate);
     }
     Ok(candidates)

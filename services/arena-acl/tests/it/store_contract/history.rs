@@ -59,18 +59,22 @@ pub(super) async fn a_history_row_finds_the_participations_of_its_person_and_cou
         .apply(&[history(9001, 5001, 3001)], at(9), |_, _| write(named(X, 9001, Some("70001"))))
         .await
         .unwrap();
+    let mistake =
+        Effect { deltaker: Some(DeltakerWrite::Misregistered(ParticipantId(70002))), ..marked(IngestStatus::Handled) };
+    world.store().apply(&[participant(70002, "70009")], at(9), |_, _| write(mistake.clone())).await.unwrap();
     let (mine, elsewhere) = (history(9001, 5001, 3001), history(9002, 5001, 3002));
     let held = world.store().read(&[&mine.change, &elsewhere.change]).await.unwrap();
     let mut candidates = held.candidates[&(PersonId(5001), CourseId(3001))].clone();
     candidates.sort_by_key(|candidate| candidate.participant);
-    let candidate = |id, amt_id| Candidate {
+    let candidate = |id, amt_id, misregistered| Candidate {
         participant: ParticipantId(id),
         start: Some(at(0).date()),
         end: None,
         status_changed: Some(at(3)),
         amt_id,
+        misregistered,
     };
-    assert_eq!(candidates, [candidate(70001, Some(X)), candidate(70002, None)]);
+    assert_eq!(candidates, [candidate(70001, Some(X), false), candidate(70002, None, true)]);
     assert_eq!(held.candidates.len(), 1, "nobody is on the other course");
     assert_eq!(held.hist_ids.get(&9001), Some(&X));
     assert_eq!(held.hist_ids.get(&9002), None);
