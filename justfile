@@ -51,11 +51,11 @@ vectors SERVICE *ARGS:
 vectors-live SERVICE *ARGS:
     @deploy/local/with-servers deploy/local/vectors "$@" --live
 
-# kill the service at its failpoints under load and compare what is left with what was sent; prints the ledger
+# the service under faults against a sequential model, one table (docs/faults.md); also --short, --seed N, --only NAME
 [group('test')]
 [no-exit-message]
 crash SERVICE *ARGS:
-    @service=$1 && shift && deploy/local/with-servers cargo test --locked -p "$service" --features failpoints --test live -- --ignored --nocapture crash:: "$@"
+    @service=$1 && shift && deploy/local/with-servers cargo test --locked -p "$service" --features failpoints --test crash -- "$@"
 
 # the full path as a ratio to the plain writes of the same rows; one JSON line per figure
 [group('test')]

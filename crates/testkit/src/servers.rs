@@ -57,7 +57,15 @@ pub async fn postgres() -> FreshDatabase {
         let slot = table.secret("TRUECOPY_TEST_DATABASE", "URL of a Postgres that may be given databases").required();
         table.all(|ok| ok.take(slot))
     });
-    match FreshDatabase::create(url.expose_secret()).await {
+    postgres_at(url.expose_secret()).await
+}
+
+/// A new, empty database on a server that a test has started itself.
+///
+/// # Panics
+/// It makes no database.
+pub async fn postgres_at(url: &str) -> FreshDatabase {
+    match FreshDatabase::create(url).await {
         Ok(database) => database,
         Err(error) => unusable("Postgres", &error),
     }

@@ -10,6 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use chassis::failpoints;
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -92,6 +93,7 @@ impl Shared {
 /// Commits positions of one topic: a refusal of some partitions of several topics would be told as a success.
 fn commit(consumer: &BaseConsumer<Context>, positions: Vec<Position>) {
     let result = list_of(&positions).and_then(|list| consumer.commit(&list, CommitMode::Sync));
+    failpoints::hit("kafka-commit-answered");
     let result = result.map_err(|error| CommitError(error.to_string()));
     consumer.context().say(Event::Committed { positions, result });
 }

@@ -66,6 +66,9 @@ impl TestTopics {
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
             .set("message.timeout.ms", "15000")
+            // the broker's limit is for what is compressed: records that are larger than any service takes get through
+            .set("message.max.bytes", "4194304")
+            .set("compression.type", "zstd")
             .create()
             .map_err(&created)?;
         let topics = Self {

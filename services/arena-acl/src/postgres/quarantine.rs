@@ -1,6 +1,9 @@
 //! Records that could not be handled, unchanged (3.8).
 
-use chassis::dead_letters::{DeadLetter, DeadLetters, PutError};
+use chassis::{
+    dead_letters::{DeadLetter, DeadLetters, PutError},
+    failpoints,
+};
 use sqlx::PgConnection;
 
 use super::{Postgres, errors::during};
@@ -24,7 +27,10 @@ impl Postgres {
             // one by one: arrays of headers of different lengths make no array
             insert(&mut transaction, letter).await.map_err(&failed)?;
         }
-        transaction.commit().await.map_err(failed)
+        failpoints::hit("arena-acl.quarantine.before-commit");
+        transaction.commit().await.map_err(failed)?;
+        failpoints::hit("arena-acl.quarantine.after-commit");
+        Ok(())
     }
 }
 

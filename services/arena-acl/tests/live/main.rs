@@ -7,8 +7,6 @@
 mod account;
 mod backfill;
 mod broker;
-#[cfg(feature = "failpoints")]
-mod crash;
 mod database;
 mod dead_letters;
 mod feed;
