@@ -18,6 +18,7 @@ pub mod parts;
 pub mod progress;
 pub mod settings;
 pub mod telemetry;
+pub mod trace;
 
 #[cfg(test)]
 mod child;

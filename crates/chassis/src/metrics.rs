@@ -8,7 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
-use domain::delivery::{Outcome, Settlement};
+use domain::delivery::Settlement;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
@@ -37,6 +37,8 @@ pub struct Metrics {
     waiting: IntGaugeVec,
     dependency_up: IntGaugeVec,
     paused: IntGaugeVec,
+    calls: HistogramVec,
+    publish: HistogramVec,
     build_info: IntGaugeVec,
 }
 
@@ -53,8 +55,8 @@ impl Metrics {
         let to = Registry::new();
         let counter = |name, help, labels: &[&str]| registered(&to, IntCounterVec::new(Opts::new(name, help), labels));
         let gauge = |name, help, labels: &[&str]| registered(&to, IntGaugeVec::new(Opts::new(name, help), labels));
-        let histogram = |name, help, buckets: &[f64]| {
-            registered(&to, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &["source"]))
+        let histogram = |name, help, buckets: &[f64], labels: &[&str]| {
+            registered(&to, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
         };
         Self {
             received: counter("truecopy_messages_received_total", "Messages taken from the source.", &["source"]),
@@ -78,11 +80,13 @@ impl Metrics {
                 "truecopy_handle_duration_seconds",
                 "Time of one try to handle a message.",
                 HANDLE_BUCKETS,
+                &["source"],
             ),
             age: histogram(
                 "truecopy_message_age_seconds",
                 "Time from a message's own time to its settlement.",
                 AGE_BUCKETS,
+                &["source"],
             ),
             lag: gauge(
                 "truecopy_source_lag_messages",
@@ -97,15 +101,29 @@ impl Metrics {
             ),
             dependency_up: gauge("truecopy_dependency_up", "Whether the dependency answers: 1 or 0.", &["dependency"]),
             paused: gauge("truecopy_paused", "Whether the intake is paused: 1 or 0.", &["source"]),
+            calls: histogram(
+                "truecopy_call_duration_seconds",
+                "Time of one HTTP call, by how it ended.",
+                HANDLE_BUCKETS,
+                &["dependency", "outcome"],
+            ),
+            publish: histogram(
+                "truecopy_publish_duration_seconds",
+                "Time from a message's entry into the outbox to its confirmed delivery.",
+                AGE_BUCKETS,
+                &["destination"],
+            ),
             build_info: gauge("truecopy_build_info", "Always 1; what runs is in the labels.", &["version", "commit"]),
             registry: to,
         }
     }
 
-    /// The registry, for metrics of the domain.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// Shows a metric of the domain beside the shared ones.
+    ///
+    /// # Panics
+    /// When the metric is not well-formed, or its name is taken: both are mistakes in constants, which every test of the caller shows.
+    pub fn register<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        registered(&self.registry, made)
     }
 
     /// All metrics in the Prometheus text format, version 0.0.4. A family that cannot be written is left out and logged.
@@ -128,14 +146,10 @@ impl Metrics {
 
     /// One message of `source` is settled, or [`Settlement::Again`]: that counts as a retry, with reason `failed`, or `outage` when it is no attempt.
     pub fn settled(&self, source: &str, settlement: &Settlement) {
-        let (outcome, reason) = match settlement {
-            Settlement::Done(Outcome::Applied) => ("applied", ""),
-            Settlement::Done(Outcome::Ignored(reason)) => ("ignored", *reason),
-            Settlement::Done(Outcome::Waiting(reason)) => ("waiting", *reason),
-            Settlement::DeadLettered(reason) => ("dead_lettered", *reason),
-            Settlement::Again { counted: true, .. } => return self.retried(source, "failed"),
-            Settlement::Again { counted: false, .. } => return self.retried(source, "outage"),
-        };
+        let (outcome, reason) = settlement.words();
+        if let Settlement::Again { .. } = settlement {
+            return self.retried(source, reason);
+        }
         self.settled.with_label_values(&[source, outcome, reason]).inc();
     }
 
@@ -163,6 +177,16 @@ impl Metrics {
     /// A message of `source` was settled `age` after its own time.
     pub fn age(&self, source: &str, age: Duration) {
         self.age.with_label_values(&[source]).observe(age.as_secs_f64());
+    }
+
+    /// One HTTP call to `dependency` took `time`; `outcome` is the class of its status (`2xx`), or why there was none.
+    pub fn called(&self, dependency: &str, outcome: &'static str, time: Duration) {
+        self.calls.with_label_values(&[dependency, outcome]).observe(time.as_secs_f64());
+    }
+
+    /// The delivery of a message to `destination` was confirmed so long after it had entered the outbox.
+    pub fn published(&self, destination: &str, time: Duration) {
+        self.publish.with_label_values(&[destination]).observe(time.as_secs_f64());
     }
 
     /// How many messages of the partition are behind those settled.

@@ -1,4 +1,4 @@
-//! What the process says while it runs: one line per event on standard output.
+//! What the process says while it runs: one line per event, and spans to a collector of traces.
 
 mod json_lines;
 mod quiet;
@@ -19,6 +19,7 @@ pub use self::quiet::Quiet;
 use crate::{
     exit::{self, Done},
     settings::{InForce, Setting, Slot, Table},
+    trace,
 };
 
 /// How much is said, and in which form.
@@ -28,17 +29,20 @@ pub struct Settings {
     pub filter: Filter,
     /// The form of a line.
     pub format: Format,
+    /// Whether and where traces are exported.
+    pub traces: trace::Settings,
     /// Said once, at the start.
     pub in_force: InForce,
 }
 
 impl Settings {
-    /// `LOG_LEVEL` and `LOG_FORMAT`.
+    /// `LOG_LEVEL`, `LOG_FORMAT`, and what says where traces go.
     pub fn declare(table: &mut Table) -> Slot<Self> {
         let filter = table.value("LOG_LEVEL", "what is logged").or("info");
         let format = table.value("LOG_FORMAT", "the form of a log line").or("json");
+        let traces = trace::Settings::declare(table);
         let in_force = table.in_force();
-        table.all(|ok| Self { filter: ok.take(filter), format: ok.take(format), in_force })
+        table.all(|ok| Self { filter: ok.take(filter), format: ok.take(format), traces: ok.take(traces), in_force })
     }
 }
 
@@ -78,19 +82,24 @@ impl Setting for Format {
 /// Telemetry that is running, until it is [closed](Self::close).
 #[must_use = "close it with what ended the process"]
 #[derive(Debug)]
-pub struct Telemetry(());
-
-/// Starts telemetry for the process: log lines on standard output, panics among them. Says once what runs and with which settings.
-///
-/// A second call in one process changes nothing; the first stays.
-pub fn init(settings: &Settings, service: &'static str, version: &'static str) -> Telemetry {
-    if begin(settings, service, io::stdout) {
-        info!(version, settings = %settings.in_force.to_json(), "{service} {version} starts");
-    }
-    Telemetry(())
+pub struct Telemetry {
+    traces: Option<trace::Exporting>,
 }
 
-/// Starts telemetry for a command, whose result goes to standard output: log lines on standard error, and none at the start.
+/// Starts telemetry for the process: log lines, panics among them, and traces where the settings ask for them. Says once what runs and
+/// with which settings.
+///
+/// A second call in one process changes nothing; the first stays. With traces it must be called inside a tokio runtime.
+pub fn init(settings: &Settings, service: &'static str, version: &'static str) -> Telemetry {
+    if !begin(settings, service, io::stdout) {
+        return Telemetry { traces: None };
+    }
+    info!(version, settings = %settings.in_force.to_json(), "{service} {version} starts");
+    Telemetry { traces: trace::Exporting::start(&settings.traces, service, version) }
+}
+
+/// Starts telemetry for a command, whose result goes to standard output: log lines on standard error, none at the start,
+/// and no traces.
 pub fn beside_output(settings: &Settings, service: &'static str) {
     begin(settings, service, io::stderr);
 }
@@ -128,6 +137,9 @@ impl Telemetry {
                 Err(exit::Error::Logged)
             }
         };
+        if let Some(traces) = self.traces {
+            traces.end();
+        }
         // a closed standard output takes nothing more; the exit code still tells
         io::stdout().flush().unwrap_or_default();
         told

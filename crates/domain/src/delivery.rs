@@ -48,6 +48,21 @@ pub enum Settlement {
     },
 }
 
+impl Settlement {
+    /// What metrics and traces call it: the outcome, and the service's own word for the reason, which is empty where there is none.
+    #[must_use]
+    pub fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Done(Outcome::Applied) => ("applied", ""),
+            Self::Done(Outcome::Ignored(reason)) => ("ignored", reason),
+            Self::Done(Outcome::Waiting(reason)) => ("waiting", reason),
+            Self::DeadLettered(reason) => ("dead_lettered", reason),
+            Self::Again { counted: true, .. } => ("again", "failed"),
+            Self::Again { counted: false, .. } => ("again", "outage"),
+        }
+    }
+}
+
 /// Messages that share a key keep their order; messages without a common key do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);

@@ -18,7 +18,7 @@ mod tests;
 
 use std::{error::Error, future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use chassis::{clock::Clock, dependency::Dependency, metrics::Metrics, parts::Part};
+use chassis::{clock::Clock, dependency::Dependency, metrics::Metrics, parts::Part, trace};
 use domain::delivery::{Key, Message, Settlement};
 
 use self::flow::Flow;
@@ -42,6 +42,9 @@ pub trait Consume: Send + Sync + 'static {
 
     /// Notes in `item` that it is tried for the `attempt`th time, from 2; only tries that count are numbered.
     fn again(&self, item: &mut Self::Item, attempt: u32);
+
+    /// Notes in `item` where in a trace its next try is, for what it causes; not called for a message without a trace.
+    fn trace(&self, _item: &mut Self::Item, _context: trace::Context) {}
 
     /// Takes one batch through the service and gives one settlement per item, in order. No two items share a key.
     ///

@@ -19,20 +19,29 @@ const ANSWER_BYTES: u64 = 4 << 20;
 /// # Errors
 /// `url` is none, nobody listens, or no whole answer came within 5 s.
 pub async fn call(method: &str, url: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
-    match timeout(CALL, answer(method, url, body)).await {
+    call_with(method, url, &[], body).await
+}
+
+/// The same with headers.
+///
+/// # Errors
+/// As [`call`].
+pub async fn call_with(method: &str, url: &str, headers: &[(&str, String)], body: &str) -> io::Result<(u16, Vec<u8>)> {
+    match timeout(CALL, answer(method, url, headers, body)).await {
         Ok(answer) => answer,
         Err(elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
     }
 }
 
-async fn answer(method: &str, url: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+async fn answer(method: &str, url: &str, headers: &[(&str, String)], body: &str) -> io::Result<(u16, Vec<u8>)> {
     let url = Url::parse(url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let mut stream = TcpStream::connect((host, port)).await?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "{method} {target} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;

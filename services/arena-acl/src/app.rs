@@ -10,7 +10,7 @@ use chassis::{
     http::{
         Client,
         tokens::{KeyError, PrivateJwk, Tokens},
-        transport::{BuildError, Reqwest, Transport},
+        transport::{BuildError, Observed, Reqwest, Transport},
     },
     listener,
     metrics::Metrics,
@@ -53,11 +53,7 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             let telemetry = telemetry::init(&settings.telemetry, NAME, VERSION);
             telemetry.close(serve(settings).await.map(|()| Done::All))
         }
-        Command::Migrate => {
-            let settings = Settings::load()?;
-            Postgres::new(&settings.database).migrate().await.map_err(exit::Error::failed)?;
-            Ok(Done::All)
-        }
+        Command::Migrate => done(Postgres::new(&command_settings()?.database).migrate().await),
         Command::Job(job) => {
             commands::job::run(&*command_service(&command_settings()?)?, job).await.map_err(exit::Error::failed)
         }
@@ -133,6 +129,7 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
         service.spawn_jobs(&mut parts, settings.drain);
     }
     let kafka = settings.kafka;
+    service.spawn_census(&mut parts, settings.drain);
     service.spawn(&mut parts, settings.drain, move || kafka::Consumer::new(&kafka, &group), producer);
     Ok(parts.run().await?)
 }
@@ -163,21 +160,23 @@ fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres
     let transport: Arc<dyn Transport> = Arc::new(Reqwest::new(LIMITS)?);
     let Settings { azure, neighbours, handling, .. } = settings;
     let key = PrivateJwk::read(&azure.jwk)?;
-    let tokens = Tokens::new(azure.token_endpoint.clone(), azure.client_id.clone(), key, transport.clone());
-    let client = |neighbour: &crate::settings::Neighbour| {
-        Client::new(neighbour.url.clone(), transport.clone()).with_tokens(tokens.clone(), neighbour.scope.as_str())
+    let observed =
+        |dependency| -> Arc<dyn Transport> { Arc::new(Observed::new(transport.clone(), metrics.clone(), dependency)) };
+    let tokens = Tokens::new(azure.token_endpoint.clone(), azure.client_id.clone(), key, observed("azure"));
+    let client = |neighbour: &crate::settings::Neighbour, name| {
+        Client::new(neighbour.url.clone(), observed(name)).with_tokens(tokens.clone(), neighbour.scope.as_str())
     };
     // a stub that changes its answer must be seen at once (section 12)
     let calls = if settings.test_mode { neighbours.calls.without_caches() } else { neighbours.calls.clone() };
     Ok(Service::new(Wiring {
         store: Arc::new(Postgres::new(&settings.database)),
         neighbours: Neighbours::new(
-            client(&neighbours.persons),
-            client(&neighbours.courses),
-            client(&neighbours.downstream),
+            client(&neighbours.persons, "amt-arena-ords-proxy"),
+            client(&neighbours.courses, "mulighetsrommet-api"),
+            client(&neighbours.downstream, "amt-tiltak"),
             &calls,
         ),
-        auth: Arc::new(Auth::new(transport.clone(), azure.well_known.clone(), azure.client_id.clone())),
+        auth: Arc::new(Auth::new(observed("azure"), azure.well_known.clone(), azure.client_id.clone())),
         clock: Clock::system(),
         metrics,
         handling: handling.clone(),

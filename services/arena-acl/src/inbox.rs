@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use chassis::trace;
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
@@ -22,6 +23,8 @@ pub struct Item {
     pub after: Option<Arc<str>>,
     /// Locks to take beside [`Change::locks`]: a history row may publish under the key of the participant it matches.
     pub also: Vec<Lock>,
+    /// Where in a trace it is handled.
+    pub trace: Option<trace::Context>,
 }
 
 impl Item {
@@ -59,6 +62,8 @@ pub struct NewMessage {
     pub payload: Option<String>,
     /// The id inside the value, where it has one.
     pub transaction_id: Option<Uuid>,
+    /// What in a trace caused it; sent with it, however often.
+    pub trace: Option<trace::Context>,
 }
 
 /// The message of a key that has to leave before its others, without its value.
@@ -85,6 +90,10 @@ pub struct OutboxMessage {
     pub key: String,
     /// The value; `None` for a tombstone.
     pub payload: Option<String>,
+    /// What in a trace caused it; its header `traceparent`.
+    pub trace: Option<trace::Context>,
+    /// When it was added (wall clock of Europe/Oslo).
+    pub added_at: NaiveDateTime,
 }
 
 /// A stored change, for a job.

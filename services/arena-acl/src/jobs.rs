@@ -10,7 +10,11 @@ use std::{
     },
 };
 
-use chassis::{clock::Clock, telemetry::Quiet};
+use chassis::{
+    clock::Clock,
+    telemetry::Quiet,
+    trace::{self, Kind, Span},
+};
 use domain::{
     arena_acl::{IngestStatus, Pass, SUPERSEDED, Table},
     delivery::{Outcome, Settlement},
@@ -138,6 +142,7 @@ impl<I: Inbox + Operations> Jobs<I> {
             Rerun::Failed => &self.running.failed,
         };
         let _under_way = running.begin().ok_or(JobError::Running)?;
+        let span = Span::begin(Kind::Internal, || format!("job {job:?}").to_lowercase(), None);
         let mut counts = Counts::default();
         for table in Table::ALL {
             let mut cursor = None;
@@ -145,7 +150,7 @@ impl<I: Inbox + Operations> Jobs<I> {
                 let page = self.inbox.page(table, job.status(), cursor.as_ref(), batch_size.get()).await?;
                 let Some(last) = page.last() else { break };
                 cursor = Some(Cursor { position: last.position.clone(), id: last.id });
-                self.handle_page(&page, job.pass(), &mut counts).await?;
+                trace::within(span.context(), self.handle_page(&page, job.pass(), &mut counts)).await?;
             }
         }
         info!(job = ?job, counts = ?counts, "a job has ended");

@@ -8,6 +8,7 @@ use chassis::{
     dependency::Dependency,
     parts::Part,
     telemetry::Quiet,
+    trace,
 };
 use domain::{
     arena_acl::{Failure, Lock, Pass},
@@ -50,6 +51,7 @@ pub struct Consumer<I> {
 pub struct Delivery {
     message: Message,
     read: Read,
+    trace: Option<trace::Context>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,19 +85,27 @@ impl<I: Inbox + DeadLetters> Consumer<I> {
         let mut settled = Vec::with_capacity(items.len());
         let handled = waiting(&self.part, self.records.handle(items, Pass::Live)).await;
         for (delivery, ended) in deliveries.iter().zip(handled) {
-            settled.push(match ended {
-                Ok(ended) => {
-                    self.store.succeeded();
-                    if let Some(Settlement::DeadLettered(reason)) = ended {
-                        self.tell(&delivery.message, reason);
-                    }
-                    // live records are always decided
-                    ended.unwrap_or(Settlement::Again { after: None, counted: false })
-                }
-                Err(error) => self.failed(&delivery.message, error).await?,
-            });
+            settled.push(trace::within(delivery.trace, self.settled(&delivery.message, ended)).await?);
         }
         Ok(settled)
+    }
+
+    /// What is said of one change that was handled.
+    async fn settled(
+        &self,
+        message: &Message,
+        ended: Result<Option<Settlement>, StoreError>,
+    ) -> Result<Settlement, Fatal> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => return self.failed(message, error).await,
+        };
+        self.store.succeeded();
+        if let Some(Settlement::DeadLettered(reason)) = ended {
+            self.tell(message, reason);
+        }
+        // live records are always decided
+        Ok(ended.unwrap_or(Settlement::Again { after: None, counted: false }))
     }
 
     /// A record that is stored and will not be handled without a person: its note says why.
@@ -170,18 +180,22 @@ impl<I: Inbox + DeadLetters> Consume for Consumer<I> {
             Read::Change(item) => item.change.locks().into_iter().filter_map(key).collect(),
             Read::Tombstone | Read::Unreadable(_) => Vec::new(),
         };
-        (keys, Delivery { message, read })
+        (keys, Delivery { message, read, trace: None })
     }
 
     fn again(&self, item: &mut Delivery, attempt: u32) {
         item.message.attempt = attempt;
     }
 
+    fn trace(&self, item: &mut Delivery, context: trace::Context) {
+        item.trace = Some(context);
+    }
+
     async fn step(&self, batch: Vec<Delivery>) -> Result<Vec<Settlement>, Fatal> {
         let (deliveries, items): (Vec<&Delivery>, Vec<Item>) = batch
             .iter()
             .filter_map(|delivery| match &delivery.read {
-                Read::Change(item) => Some((delivery, Item::clone(item))),
+                Read::Change(item) => Some((delivery, Item { trace: delivery.trace, ..Item::clone(item) })),
                 Read::Tombstone | Read::Unreadable(_) => None,
             })
             .unzip();
@@ -192,7 +206,9 @@ impl<I: Inbox + DeadLetters> Consume for Consumer<I> {
                 Read::Tombstone => Settlement::Done(Outcome::Ignored("tombstone")),
                 Read::Unreadable(unreadable) => {
                     let Unreadable { reason, detail } = &**unreadable;
-                    self.quarantine(&delivery.message, reason, Class::Permanent(reason), detail.clone()).await?
+                    let quarantined =
+                        self.quarantine(&delivery.message, reason, Class::Permanent(reason), detail.clone());
+                    trace::within(delivery.trace, quarantined).await?
                 }
                 Read::Change(_) => changes.next().unwrap_or(Settlement::Again { after: None, counted: false }),
             });

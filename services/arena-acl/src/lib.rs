@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod backfill;
+pub mod census;
 pub mod cli;
 pub mod commands;
 mod duration;
@@ -14,6 +15,7 @@ pub mod kafka;
 pub mod leader;
 pub mod letters;
 pub mod memory;
+pub mod metrics;
 pub mod neighbours;
 pub mod operations;
 pub mod postgres;

@@ -12,5 +12,5 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<Done, exit::Error> {
-    app::run(Cli::try_parse()?.command).await
+    Box::pin(app::run(Cli::try_parse()?.command)).await
 }

@@ -1,5 +1,6 @@
 //! The store of arena-acl in memory: for tests, and for the demonstration without servers. The twin of [`crate::postgres`].
 
+mod census;
 mod held;
 mod image;
 mod leader;

@@ -4,6 +4,7 @@
 //! arrays, so a batch costs the same number of statements whatever its size. Texts are static, values are bound.
 
 mod apply;
+mod census;
 mod connection;
 mod errors;
 mod jdbc;
@@ -35,6 +36,8 @@ pub struct Postgres {
     pool: PgPool,
     /// For what operators do to whole tables: its statements may take their time.
     long: PgPool,
+    /// One connection for what is counted: its statements may take long and must not keep others waiting.
+    counting: PgPool,
     settings: Settings,
     /// Hears of each commit of this process that added messages.
     added: Arc<Notify>,
@@ -49,6 +52,7 @@ impl Postgres {
         Self {
             pool: settings.pool(),
             long: settings.long_pool(),
+            counting: settings.counting_pool(),
             settings: settings.clone(),
             added: Arc::default(),
             woke: Arc::default(),

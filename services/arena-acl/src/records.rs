@@ -9,14 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use chassis::clock::Clock;
+use chassis::{clock::Clock, trace};
 use chrono::NaiveDateTime;
 use domain::{
     arena_acl::{
         Answers, Backoff, Change, DUPLICATE, Decision, EXTERNAL_ID_TAKEN, Effect, Failure, Held, IngestStatus, Lock,
         Moment, ParticipantId, Pass, Publication, Question, Table, Topic, decide, failed, is_duplicate,
     },
-    delivery::{Class, Settlement},
+    delivery::{Class, Outcome, Settlement},
 };
 use futures::FutureExt as _;
 use tracing::error;
@@ -26,6 +26,7 @@ pub use self::backfill::Backfilled;
 use crate::{
     OSLO,
     inbox::{Inbox, Item, NewMessage, StoreError, Write},
+    metrics::Metrics,
     neighbours::Neighbours,
     wire,
 };
@@ -61,12 +62,13 @@ pub struct Records<I> {
     neighbours: Neighbours,
     clock: Clock,
     rules: Rules,
+    metrics: Metrics,
 }
 
 impl<I: Inbox> Records<I> {
     /// A handler over a store and the neighbours.
-    pub fn new(inbox: Arc<I>, neighbours: Neighbours, clock: Clock, rules: Rules) -> Self {
-        Self { inbox, neighbours, clock, rules }
+    pub fn new(inbox: Arc<I>, neighbours: Neighbours, clock: Clock, rules: Rules, metrics: Metrics) -> Self {
+        Self { inbox, neighbours, clock, rules, metrics }
     }
 
     /// The settings of the rules.
@@ -94,6 +96,9 @@ impl<I: Inbox> Records<I> {
             gone = gone
                 .or(results.iter().find_map(|result| result.as_ref().err().filter(|error| error.ends_all()).cloned()));
             for (place, result) in chunk.into_iter().zip(results) {
+                if let (Ok(Some(Settlement::Done(Outcome::Applied))), Some(item)) = (&result, items.get(place)) {
+                    self.metrics.handled(item);
+                }
                 if let Some(slot) = ended.get_mut(place) {
                     *slot = Some(result);
                 }
@@ -230,11 +235,12 @@ impl<I: Inbox> Records<I> {
         if let Some(note) = note.filter(|note| note.starts_with(EXTERNAL_ID_TAKEN)) {
             error!(table = change.table.name(), arena.id = change.arena_id, "two systems disagree: {note}");
         }
-        let message = effect.publication.as_ref().map(|publication| self.render(publication));
+        let message = effect.publication.as_ref().map(|publication| self.render(publication, item.trace));
         Some(Write { effect, message })
     }
 
-    fn render(&self, publication: &Publication) -> NewMessage {
+    /// A change of a job has no trace of its own: it belongs to the job's.
+    fn render(&self, publication: &Publication, trace: Option<trace::Context>) -> NewMessage {
         let (topic, transaction_id) = match publication.topic {
             Topic::Group => (&self.rules.group_topic, Some(publication.transaction)),
             Topic::SinglePlace => (&self.rules.single_place_topic, None),
@@ -244,6 +250,7 @@ impl<I: Inbox> Records<I> {
             key: publication.participant.id.to_string(),
             payload: Some(wire::message::render(publication)),
             transaction_id,
+            trace: trace.or_else(trace::current),
         }
     }
 

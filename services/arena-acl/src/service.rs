@@ -20,12 +20,14 @@ use tracing::warn;
 
 use crate::{
     auth::Auth,
+    census::{self, Census},
     http::{self, Api, Background, Refusal},
     inbox::{Inbox, Outbox, StoreError},
     jobs::Jobs,
     kafka::{Consumer, Fatal},
     leader::{Leader, Leadership},
     letters::{LetterStore, Letters},
+    metrics,
     neighbours::Neighbours,
     operations::Operations,
     publisher::{PublishError, Publisher},
@@ -38,7 +40,7 @@ use crate::{
 };
 
 /// What a store must be for this service.
-pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore {
+pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Census {
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
@@ -81,7 +83,9 @@ pub struct Service<S> {
     auth: Arc<Auth>,
     clock: Clock,
     metrics: Metrics,
+    domain_metrics: metrics::Metrics,
     handling: Handling,
+    topics: Topics,
     limits: Limits,
     spacing: Duration,
     /// Done once, waited for by every part that needs the schema.
@@ -113,10 +117,11 @@ impl<S: Store> Service<S> {
             backoff: Backoff { least: delta(handling.backoff), most: delta(handling.retry_interval) },
             unknown_match_waits: handling.unknown_match == UnknownMatch::Waits,
             reprocess: handling.redelivery == Redelivery::Reprocess,
-            group_topic: topics.group.into(),
-            single_place_topic: topics.single_place.into(),
+            group_topic: topics.group.as_str().into(),
+            single_place_topic: topics.single_place.as_str().into(),
         };
-        let records = Arc::new(Records::new(store.clone(), neighbours, clock.clone(), rules));
+        let domain_metrics = metrics::Metrics::new(metrics.clone());
+        let records = Arc::new(Records::new(store.clone(), neighbours, clock.clone(), rules, domain_metrics.clone()));
         let dependency = Dependency::new("store", {
             let metrics = metrics.clone();
             move |name, up| metrics.dependency_up(name, up)
@@ -132,8 +137,10 @@ impl<S: Store> Service<S> {
             auth,
             clock,
             metrics,
+            domain_metrics,
             handling,
             spacing,
+            topics,
             schema: OnceCell::new(),
             migrate,
         })
@@ -163,6 +170,20 @@ impl<S: Store> Service<S> {
                 return Ok(());
             }
             service.publisher(producer, part).run().await.map_err(ServiceError::from)
+        });
+    }
+
+    /// Starts the part that counts the store for the gauges.
+    pub fn spawn_census(self: &Arc<Self>, parts: &mut Parts, drain: Duration) {
+        let service = self.clone();
+        parts.spawn("census", drain, |part| async move {
+            if service.has_schema(&part).await? {
+                let Self { store, domain_metrics, clock, topics, handling, .. } = &*service;
+                let (store, metrics, clock, topics) =
+                    (store.clone(), domain_metrics.clone(), clock.clone(), topics.clone());
+                census::count(store, metrics, clock, topics, handling.counting, part).await;
+            }
+            Ok::<_, ServiceError>(())
         });
     }
 

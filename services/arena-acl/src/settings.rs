@@ -130,6 +130,17 @@ pub struct Handling {
     pub workers: NonZeroUsize,
     /// The shortest time between two messages of one key, where it is set.
     pub spacing: Option<Duration>,
+    /// How often the store is counted.
+    pub counting: Counting,
+}
+
+/// How often the store is counted, for the gauges.
+#[derive(Debug, Clone, Copy)]
+pub struct Counting {
+    /// What is not finished.
+    pub open: Duration,
+    /// What is.
+    pub finished: Duration,
 }
 
 /// What becomes of a history row whose participation downstream does not know, or which has no UUID (4.9 step 7).
@@ -226,6 +237,16 @@ impl Topics {
     #[must_use]
     pub fn inputs(&self) -> Vec<String> {
         vec![self.courses.clone(), self.participants.clone(), self.history.clone()]
+    }
+
+    /// The topic that has the changes of `table`.
+    #[must_use]
+    pub fn of(&self, table: domain::arena_acl::Table) -> &str {
+        match table {
+            domain::arena_acl::Table::Courses => &self.courses,
+            domain::arena_acl::Table::Participants => &self.participants,
+            domain::arena_acl::Table::History => &self.history,
+        }
     }
 
     fn declare(table: &mut Table) -> Slot<Self> {
@@ -345,6 +366,7 @@ impl Handling {
                 "shortest time between two messages of one key, 0 = none; 500 unless set, in test mode 0",
             )
             .optional();
+        let counting = Counting::declare(table);
         table.all(|ok| Self {
             max_attempts: ok.take(max_attempts),
             delete_wait: ok.take(delete_wait),
@@ -356,6 +378,27 @@ impl Handling {
             failed_rows: ok.take(failed_rows),
             workers: ok.take(workers),
             spacing: ok.take(spacing),
+            counting: ok.take(counting),
         })
+    }
+}
+
+impl Counting {
+    fn declare(table: &mut Table) -> Slot<Self> {
+        let open = table
+            .seconds(
+                "ARENA_ACL_COUNT_SECONDS",
+                "pause between two counts of what is unhandled, given up or waits to leave",
+            )
+            .or("60");
+        let finished = table
+            .seconds("ARENA_ACL_COUNT_FINISHED_SECONDS", "pause between two counts of all other stored changes")
+            .or("3600");
+        table.rule(
+            open.get().zip(finished.get()),
+            |(open, finished)| !open.is_zero() && !finished.is_zero(),
+            "ARENA_ACL_COUNT_SECONDS and ARENA_ACL_COUNT_FINISHED_SECONDS are not above 0",
+        );
+        table.all(|ok| Self { open: ok.take(open), finished: ok.take(finished) })
     }
 }

@@ -12,4 +12,4 @@ mod row;
 
 pub use clean::{TooDeep, clean};
 pub use envelope::{Unreadable, read, rebuilt, stored};
-pub use row::{RowError, row};
+pub use row::{RowError, period, row};

@@ -1,5 +1,6 @@
 //! The way of a request to its answer: the network, or a script.
 
+mod observed;
 mod reqwest;
 mod scripted;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use self::{
+    observed::Observed,
     reqwest::{BuildError, Limits, Reqwest},
     scripted::{Scripted, answer},
 };

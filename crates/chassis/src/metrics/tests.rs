@@ -1,3 +1,5 @@
+use domain::delivery::Outcome;
+
 use super::*;
 
 const DONE: [Settlement; 4] = [
@@ -80,6 +82,8 @@ fn every_shared_metric_can_be_written_once_it_has_a_value() {
     metrics.waiting("s", "RETRY", 1);
     metrics.dependency_up("postgres", true);
     metrics.paused("s", false);
+    metrics.called("s", "2xx", Duration::from_millis(3));
+    metrics.published("s", Duration::from_millis(3));
     metrics.build_info("0.1.0", "unknown");
     let text = metrics.render();
     let mut types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE truecopy_")).collect();
@@ -87,6 +91,7 @@ fn every_shared_metric_can_be_written_once_it_has_a_value() {
     let expected = [
         "build_info gauge",
         "bytes_in_flight gauge",
+        "call_duration_seconds histogram",
         "dead_letters gauge",
         "dependency_up gauge",
         "handle_duration_seconds histogram",
@@ -96,6 +101,7 @@ fn every_shared_metric_can_be_written_once_it_has_a_value() {
         "messages_received_total counter",
         "messages_settled_total counter",
         "paused gauge",
+        "publish_duration_seconds histogram",
         "source_lag_messages gauge",
         "waiting_messages gauge",
     ];
@@ -107,7 +113,7 @@ fn every_shared_metric_can_be_written_once_it_has_a_value() {
 fn a_metric_of_the_domain_is_written_with_the_others() {
     let metrics = Metrics::new();
     let rows = prometheus::IntGauge::new("arena_acl_rows", "Rows.").unwrap();
-    metrics.registry().register(Box::new(rows.clone())).unwrap();
+    metrics.register(Ok(rows.clone()));
     rows.set(4);
     assert!(metrics.render().contains("arena_acl_rows 4"));
 }

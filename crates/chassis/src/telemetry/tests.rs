@@ -17,12 +17,15 @@ fn a_filter_and_a_format_are_refused_by_name() {
 fn without_settings_the_lines_are_json() {
     let settings = settings::read([("", ""); 0], Settings::declare).unwrap();
     assert_eq!(settings.format, Format::Json);
-    assert_eq!(settings.in_force.to_json(), serde_json::json!({"LOG_LEVEL": "info", "LOG_FORMAT": "json"}));
+    let expected = serde_json::json!({
+        "LOG_LEVEL": "info", "LOG_FORMAT": "json", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_TRACES_SAMPLER_ARG": "1",
+    });
+    assert_eq!(settings.in_force.to_json(), expected);
 }
 
 #[test]
 fn closing_keeps_how_the_process_ended() {
-    let telemetry = || Telemetry(());
+    let telemetry = || Telemetry { traces: None };
     assert!(matches!(telemetry().close(Ok::<_, std::fmt::Error>(Done::InPart)), Ok(Done::InPart)));
     assert!(matches!(telemetry().close(Err(std::fmt::Error)), Err(exit::Error::Logged)));
 }

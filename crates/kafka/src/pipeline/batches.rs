@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use chassis::lanes::Ticket;
+use chassis::{
+    lanes::Ticket,
+    trace::{self, Kind, Span},
+};
 use domain::delivery::Settlement;
 use tokio::{
     task::{Id, JoinError, JoinSet},
@@ -127,17 +130,39 @@ impl<C: Consume> Batches<C> {
         }
     }
 
-    fn start(&mut self, works: Vec<Taken<C::Item>>) {
+    fn start(&mut self, mut works: Vec<Taken<C::Item>>) {
         let consumer = Arc::clone(&self.consumer);
+        let batch = self.trace(&mut works);
         let items: Vec<_> = works.iter().filter_map(|(_, work)| work.item.clone()).collect();
         let handle = match works.first() {
             Some((_, bug)) if items.is_empty() => {
                 let message = bug.message.clone();
-                self.running.spawn(async move { Ok(vec![consumer.bug(message).await]) })
+                self.running.spawn(within(batch, async move { Ok(vec![consumer.bug(message).await]) }))
             }
-            _ => self.running.spawn(async move { consumer.step(items).await }),
+            _ => self.running.spawn(within(batch, async move { consumer.step(items).await })),
         };
         self.works.insert(handle.id(), Running { works, since: Instant::now() });
+    }
+
+    /// Begins the spans of a try, one for each message, and the one of the batch, which is that of the message where it is alone.
+    /// What is asked of others is asked once for all: it belongs to the batch.
+    fn trace(&self, works: &mut [Taken<C::Item>]) -> Span {
+        for (_, work) in works.iter_mut() {
+            work.traced.begin(&work.message);
+            if let (Some(item), Some(context)) = (&mut work.item, work.traced.span.context()) {
+                self.consumer.trace(item, context);
+            }
+        }
+        if let [(_, work)] = works {
+            return Span::passed(work.traced.span.context());
+        }
+        let batch = Span::over(
+            Kind::Consumer,
+            || "process batch",
+            works.iter().filter_map(|(_, work)| work.traced.span.context()),
+        );
+        works.iter_mut().for_each(|(_, work)| work.traced.span.link(batch.context()));
+        batch
     }
 
     /// Waits for the next batch to end, for ever if none runs. May be dropped while it waits.
@@ -184,4 +209,9 @@ impl<C: Consume> Batches<C> {
         self.panics.push_back(now);
         if self.panics.len() < PANICS { Ok(()) } else { Err(ConsumeError::Panics) }
     }
+}
+
+/// Does `work` inside `span`.
+async fn within<T>(span: Span, work: impl Future<Output = T>) -> T {
+    trace::within(span.context(), work).await
 }

@@ -20,7 +20,7 @@ use super::{
     batches::{Batches, Settled},
     leaving::{Leaving, Next},
     liveness::Liveness,
-    work::{Load, Work, size},
+    work::{Load, Traced, Work, size},
 };
 use crate::{
     epoch::{Assignment, Epoch},
@@ -200,6 +200,7 @@ impl<S: Source, C: Consume> Flow<S, C> {
         }
         self.metrics.received(&message.source);
         self.load.add(&message);
+        let traced = Traced::received(&message);
         let read = catch_unwind(AssertUnwindSafe(|| self.consumer.read(message.clone())));
         let (keys, item) = match read {
             Ok((keys, item)) => (keys, Some(item)),
@@ -210,7 +211,7 @@ impl<S: Source, C: Consume> Flow<S, C> {
             }
         };
         self.admitted += 1;
-        let work = Work { number: self.admitted, epoch, keys: keys.clone(), message, item, tries: 0 };
+        let work = Work { number: self.admitted, epoch, keys: keys.clone(), message, item, tries: 0, traced };
         self.lanes.admit(keys, size(&work.message), work);
         Ok(())
     }

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chassis::metrics::Metrics;
-use domain::delivery::{Key, Message};
+use chassis::{
+    metrics::Metrics,
+    trace::{self, Kind, Span},
+};
+use domain::delivery::{Key, Message, Settlement};
 
 use crate::{epoch::Epoch, source::Partition};
 
@@ -19,6 +22,50 @@ pub(super) struct Work<I> {
     pub(super) item: Option<I>,
     /// How often it was tried without being settled, whether that counts or not.
     pub(super) tries: u32,
+    pub(super) traced: Traced,
+}
+
+/// A message in its trace: the span `receive` until work on it begins, then one span `process` for each try.
+#[derive(Debug)]
+pub(super) struct Traced {
+    received: Option<trace::Context>,
+    pub(super) span: Span,
+}
+
+impl Traced {
+    pub(super) fn received(message: &Message) -> Self {
+        let mut span =
+            Span::begin(Kind::Consumer, || format!("receive {}", message.source), trace::Context::of(&message.headers));
+        if span.is_recorded() {
+            span.set("messaging.system", "kafka");
+            span.set("messaging.destination.name", message.source.to_string());
+            span.set("messaging.destination.partition.id", message.partition.to_string());
+            span.set("messaging.kafka.offset", message.offset);
+        }
+        Self { received: span.context(), span }
+    }
+
+    /// A try begins.
+    pub(super) fn begin(&mut self, message: &Message) {
+        self.span.end();
+        self.span = Span::begin(Kind::Consumer, || format!("process {}", message.source), self.received);
+        if self.span.is_recorded() {
+            self.span.set("messaging.system", "kafka");
+            self.span.set("messaging.destination.name", message.source.to_string());
+            self.span.set("truecopy.attempt", i64::from(message.attempt));
+        }
+    }
+
+    /// A try ended.
+    pub(super) fn settle(&mut self, settlement: &Settlement) {
+        let (outcome, reason) = settlement.words();
+        self.span.set("truecopy.outcome", outcome);
+        self.span.set("truecopy.reason", reason);
+        if let Settlement::DeadLettered(_) | Settlement::Again { .. } = settlement {
+            self.span.fail(outcome);
+        }
+        self.span.end();
+    }
 }
 
 impl<I> Work<I> {

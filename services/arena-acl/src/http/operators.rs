@@ -11,6 +11,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use chassis::trace;
 use domain::arena_acl::{Table, codes::Measure, long_uuid};
 use serde::Deserialize;
 use serde_json::json;
@@ -154,6 +155,7 @@ pub(super) async fn tombstone<I: Outbox>(
             key: id.to_string(),
             payload: None,
             transaction_id: None,
+            trace: trace::current(),
         })
         .collect();
     api.inbox.enqueue(&messages, api.clock.local(OSLO)).await?;

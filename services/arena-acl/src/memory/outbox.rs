@@ -55,6 +55,8 @@ impl Outbox for Memory {
                 topic: message.topic.clone(),
                 key: message.message_key.clone(),
                 payload: message.payload.clone(),
+                trace: message.trace,
+                added_at: message.created_at,
             })
             .collect())
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use chassis::dead_letters::DeadLetter;
+use chassis::{dead_letters::DeadLetter, trace};
 use chrono::{NaiveDate, NaiveDateTime};
 use domain::arena_acl::{IngestStatus, Operation, Position, Table};
 use uuid::Uuid;
@@ -148,4 +148,6 @@ pub struct Outgoing {
     pub created_at: NaiveDateTime,
     /// When it left.
     pub published_at: Option<NaiveDateTime>,
+    /// What in a trace caused it.
+    pub trace: Option<trace::Context>,
 }

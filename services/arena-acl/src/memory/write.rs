@@ -43,6 +43,7 @@ pub(super) fn add(state: &mut State, message: &NewMessage, cause: Option<i64>, n
         arena_data_id: cause,
         created_at: now,
         published_at: None,
+        trace: message.trace,
     });
 }
 

@@ -13,6 +13,8 @@ use super::jdbc::{self, JdbcError};
 
 /// How long a statement may take.
 const STATEMENT_TIMEOUT: &str = "15s";
+/// How long a count may take: the largest reads an index of tens of millions of entries.
+const COUNTING_TIMEOUT: &str = "60s";
 /// How long a transaction may stand still: a frozen process must not keep its locks.
 const STANDSTILL_TIMEOUT: &str = "10s";
 /// How long a connection of the pool is waited for.
@@ -63,6 +65,16 @@ impl Settings {
     pub(super) fn long_pool(&self) -> PgPool {
         let address = self.options([("statement_timeout", "0")]);
         PgPoolOptions::new().max_connections(4).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
+    }
+
+    /// One connection for what is counted, given up while nothing is.
+    pub(super) fn counting_pool(&self) -> PgPool {
+        let address = self.options([("statement_timeout", COUNTING_TIMEOUT), ("plan_cache_mode", "force_custom_plan")]);
+        PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(Duration::from_secs(10))
+            .connect_lazy_with(address)
     }
 
     /// The address with settings of the session.

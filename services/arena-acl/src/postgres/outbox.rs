@@ -15,6 +15,8 @@ use crate::inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError};
 /// How long a message that another process added may wait unseen.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+type Row = (i64, String, String, Option<String>, Option<String>, NaiveDateTime);
+
 impl Outbox for Postgres {
     type Turn = PublisherTurn;
 
@@ -56,8 +58,9 @@ impl Outbox for Postgres {
     }
 
     async fn unpublished(&self, ids: &[i64]) -> Result<Vec<OutboxMessage>, StoreError> {
-        let rows: Vec<(i64, String, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, topic, message_key, payload FROM outbox WHERE id = ANY($1) AND published_at IS NULL ORDER BY id",
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, topic, message_key, payload, traceparent, created_at \
+             FROM outbox WHERE id = ANY($1) AND published_at IS NULL ORDER BY id",
         )
         .bind(ids)
         .fetch_all(&self.pool)
@@ -66,7 +69,14 @@ impl Outbox for Postgres {
         let mut topics = Topics::default();
         Ok(rows
             .into_iter()
-            .map(|(id, topic, key, payload)| OutboxMessage { id, topic: topics.named(&topic), key, payload })
+            .map(|(id, topic, key, payload, traceparent, added_at)| OutboxMessage {
+                id,
+                topic: topics.named(&topic),
+                key,
+                payload,
+                trace: traceparent.and_then(|trace| trace.parse().ok()),
+                added_at,
+            })
             .collect())
     }
 

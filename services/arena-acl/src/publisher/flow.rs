@@ -7,7 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use chassis::failpoints;
+use chassis::{
+    failpoints,
+    trace::{Context, Kind, Span},
+};
+use chrono::NaiveDateTime;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use kafka::{Outgoing, Publish, Report, SendError};
 use tokio::{
@@ -57,8 +61,14 @@ struct Lap {
     waiting: HashMap<Reason, u64>,
 }
 
-type Sent = (Flight, Report);
-type Reported = (Flight, Result<(), SendError>);
+type Sent = (Flight, Leaving, Report);
+type Reported = (Flight, Leaving, Result<(), SendError>);
+
+/// What is told of a message once its report is here.
+struct Leaving {
+    span: Span,
+    added_at: NaiveDateTime,
+}
 
 impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
     pub(super) fn new(publisher: &'p Publisher<O, P>, checked: watch::Receiver<Option<Instant>>) -> Self {
@@ -98,9 +108,10 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
             if !page.is_empty() {
                 failpoints::hit("arena-acl.publish.before-send");
                 for (head, message) in page {
+                    let leaving = Leaving::begin(&message);
                     let report = self.publisher.producer.hand_over(outgoing(message));
                     let flight = Flight { head, since: Instant::now() };
-                    drop(sent.send((flight, report))); // the other loop ends after this one, or both do
+                    drop(sent.send((flight, leaving, report))); // the other loop ends after this one, or both do
                 }
                 failpoints::hit("arena-acl.publish.after-send");
             }
@@ -195,7 +206,8 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
                 Some(reported) = under_way.next() => Some(reported),
                 else => return Ok(()),
             };
-            under_way.extend(fresh.drain(..).map(|(flight, report): Sent| report.map(|result| (flight, result))));
+            let awaited = |(flight, leaving, report): Sent| report.map(|result| (flight, leaving, result));
+            under_way.extend(fresh.drain(..).map(awaited));
             let Some(first) = first else { continue };
             let mut reported = vec![first];
             sleep(GATHER).await;
@@ -207,23 +219,28 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
     }
 
     async fn settle_all(&self, reported: Vec<Reported>) -> Result<(), PublishError> {
-        let Publisher { outbox, clock, store, .. } = self.publisher;
-        let now = Instant::now();
+        let Publisher { outbox, clock, store, metrics, .. } = self.publisher;
+        let (now, local) = (Instant::now(), clock.local(OSLO));
         let mut arrived = Vec::with_capacity(reported.len());
-        for (flight, result) in reported {
+        for (flight, mut leaving, result) in reported {
             match result {
                 Ok(()) => {
+                    let time = (local - leaving.added_at).to_std().unwrap_or_default();
+                    metrics.published(&flight.head.topic, time);
                     self.holds().arrived(&flight.head, now);
                     arrived.push(flight.head);
                 }
                 Err(error @ SendError::Fatal(_)) => return Err(PublishError::Producer(error)),
-                Err(error) => self.failed(&flight, &error, now),
+                Err(error) => {
+                    leaving.span.fail("not_delivered");
+                    self.failed(&flight, &error, now);
+                }
             }
         }
         if !arrived.is_empty() {
             failpoints::hit("arena-acl.publish.before-mark");
             let ids: Vec<i64> = arrived.iter().map(|head| head.id).collect();
-            outbox.published(&ids, clock.local(OSLO)).await.map_err(PublishError::Mark)?;
+            outbox.published(&ids, local).await.map_err(PublishError::Mark)?;
             failpoints::hit("arena-acl.publish.after-mark");
             store.succeeded();
             self.publisher.marked.store(true, Ordering::Relaxed);
@@ -265,6 +282,23 @@ impl Lap {
 }
 
 fn outgoing(message: OutboxMessage) -> Outgoing {
-    let OutboxMessage { topic, key, payload, id: _ } = message;
-    Outgoing { topic, key: Some(Bytes::from(key)), payload: payload.map(Bytes::from), headers: Vec::new() }
+    let OutboxMessage { topic, key, payload, trace, .. } = message;
+    // stored with the message, so the same in each sending
+    let headers = trace.iter().map(Context::header).collect();
+    Outgoing { topic, key: Some(Bytes::from(key)), payload: payload.map(Bytes::from), headers }
+}
+
+impl Leaving {
+    /// One sending begins; without a trace to belong to it has no span.
+    fn begin(message: &OutboxMessage) -> Self {
+        let OutboxMessage { id, topic, trace, added_at, .. } = message;
+        let begin = |trace| Span::begin(Kind::Producer, || format!("send {topic}"), Some(trace));
+        let mut span = trace.map(begin).unwrap_or_default();
+        if span.is_recorded() {
+            span.set("messaging.system", "kafka");
+            span.set("messaging.destination.name", topic.to_string());
+            span.set("truecopy.outbox.id", *id);
+        }
+        Self { span, added_at: *added_at }
+    }
 }

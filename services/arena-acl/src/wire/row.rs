@@ -126,5 +126,12 @@ fn participant(image: &str, id: &'static str) -> Result<ParticipantRow, RowError
     })
 }
 
+/// The texts of `DATO_FRA` and `DATO_TIL` in the image of a participant; `None` where it cannot be read.
+#[must_use]
+pub fn period(image: &str) -> Option<(Option<String>, Option<String>)> {
+    let [start, end] = members(image, ["DATO_FRA", "DATO_TIL"]).ok()?;
+    Some((start.text().ok()?, end.text().ok()?))
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arena_acl::{
     jobs::{Jobs, Rerun},
     memory::{Memory, State},
+    metrics::Metrics,
     neighbours::Neighbours,
     records::{Records, Rules},
     settings::{Calls, Handling},
@@ -84,5 +85,7 @@ fn records(memory: &Arc<Memory>, names: &Names) -> Records<Memory> {
         group_topic: names.group.as_str().into(),
         single_place_topic: names.single_place.as_str().into(),
     };
-    Records::new(memory.clone(), Neighbours::new(client(), client(), client(), &calls), Clock::system(), rules)
+    let neighbours = Neighbours::new(client(), client(), client(), &calls);
+    let metrics = Metrics::new(chassis::metrics::Metrics::new());
+    Records::new(memory.clone(), neighbours, Clock::system(), rules, metrics)
 }

@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use arena_acl::{
     memory::Memory,
+    metrics::Metrics,
     neighbours::Neighbours,
     records::{Records, Rules},
     scripted::Script,
@@ -35,7 +36,13 @@ pub(crate) fn records(store: &Memory) -> Arc<Records<Memory>> {
         group_topic: "amt".into(),
         single_place_topic: "enkeltplass".into(),
     };
-    Arc::new(Records::new(Arc::new(store.clone()), neighbours, Clock::system(), rules))
+    Arc::new(Records::new(
+        Arc::new(store.clone()),
+        neighbours,
+        Clock::system(),
+        rules,
+        Metrics::new(chassis::metrics::Metrics::new()),
+    ))
 }
 
 fn record(table: &str, position: u64, after: Value) -> Bytes {

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use arena_acl::{
+    census::Census,
     inbox::{Inbox, Item, NewMessage, Outbox, Write},
     leader::Leadership,
     letters::LetterStore,
@@ -28,7 +29,7 @@ use uuid::Uuid;
 
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
-    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Clone;
+    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Census + Clone;
     fn store(&self) -> &Self::Store;
     /// All its tables.
     fn state(&self) -> impl Future<Output = State> + Send;
@@ -186,6 +187,7 @@ fn outgoing(row: PgRow) -> Outgoing {
         arena_data_id: row.get("arena_data_id"),
         created_at: row.get("created_at"),
         published_at: row.get("published_at"),
+        trace: row.get::<Option<String>, _>("traceparent").map(|trace| trace.parse().unwrap()),
     }
 }
 
@@ -238,7 +240,7 @@ pub(crate) fn course(id: i64, position: &str) -> Item {
 pub(crate) fn item(table: Table, arena_id: i64, position: &str, row: Row, after: &str) -> Item {
     let position = Position::new(position).unwrap();
     let change = Change { table, arena_id, operation: Operation::Created, position, timestamp: at(6), row };
-    Item { change, before: None, after: Some(after.into()), also: Vec::new() }
+    Item { change, before: None, after: Some(after.into()), also: Vec::new(), trace: None }
 }
 
 /// An effect that stores the change in `status` and does nothing else.
@@ -257,6 +259,7 @@ pub(crate) fn message(key: &str, payload: &str) -> NewMessage {
         key: key.to_owned(),
         payload: Some(payload.to_owned()),
         transaction_id: Some(Uuid::from_u128(7)),
+        trace: None,
     }
 }
 

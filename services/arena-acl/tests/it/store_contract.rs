@@ -1,5 +1,6 @@
 //! What the ports of the store promise, for both stores.
 
+mod census;
 mod history;
 mod inbox;
 mod leader;
@@ -11,7 +12,7 @@ mod wake;
 
 use arena_acl::memory::Memory;
 
-use self::{history::*, inbox::*, leader::*, letters::*, operations::*, outbox::*, pages::*, wake::*};
+use self::{census::*, history::*, inbox::*, leader::*, letters::*, operations::*, outbox::*, pages::*, wake::*};
 use crate::store::Live;
 
 testkit::contract! {
@@ -53,6 +54,9 @@ testkit::contract! {
         a_tombstone_is_due_without_payload,
         added_messages_are_heard_of,
         a_turn_can_be_given_back_and_taken_again,
+        a_message_keeps_the_trace_that_caused_it,
+        what_is_open_is_counted_with_its_oldest,
+        what_is_finished_is_counted_by_table_and_status,
         a_dead_letter_is_kept_once_and_unchanged,
         what_is_due_goes_by_its_time_then_position_then_arrival,
         a_page_of_what_is_due_holds_one_table_and_nothing_that_is_not_due,

@@ -7,6 +7,7 @@
 mod account;
 mod backfill;
 mod broker;
+mod canary;
 mod database;
 mod dead_letters;
 mod feed;
@@ -17,4 +18,5 @@ mod records;
 mod spacing;
 mod start;
 mod stop;
+mod traces;
 mod world;

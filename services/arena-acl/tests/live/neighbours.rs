@@ -5,11 +5,14 @@ use testkit::stub::{Answer, Issuer, Stub};
 
 use crate::feed::{Course, national_id};
 
-const CLIENT: &str = "arena-acl-live";
+/// Our client id, and the audience of tokens for us.
+pub(crate) const CLIENT: &str = "arena-acl-live";
 
 pub(crate) struct Neighbours {
-    stub: Stub,
-    issuer: Issuer,
+    /// The third parties, for other answers.
+    pub(crate) stub: Stub,
+    /// The identity provider.
+    pub(crate) issuer: Issuer,
 }
 
 impl Neighbours {

@@ -46,7 +46,7 @@ pub(crate) struct World {
     pub(crate) topics: TestTopics,
     pub(crate) pool: PgPool,
     pub(crate) database: FreshDatabase,
-    neighbours: Neighbours,
+    pub(crate) neighbours: Neighbours,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -117,7 +117,12 @@ impl World {
 
     /// Starts the service and does not wait.
     pub(crate) fn launch(&self, settings: &[(&'static str, String)]) -> Process {
-        Process::start(env!("CARGO_BIN_EXE_arena-acl"), self.environment(settings), ["serve"]).unwrap()
+        self.process(settings, &["serve"])
+    }
+
+    /// Starts a command with the settings of the service.
+    pub(crate) fn process(&self, settings: &[(&'static str, String)], arguments: &[&str]) -> Process {
+        Process::start(env!("CARGO_BIN_EXE_arena-acl"), self.environment(settings), arguments).unwrap()
     }
 
     fn environment(&self, settings: &[(&'static str, String)]) -> BTreeMap<&'static str, String> {
@@ -144,6 +149,14 @@ impl World {
         let mut url: url::Url = jdbc.trim_start_matches("jdbc:").parse().unwrap();
         url.set_ip_host(Ipv4Addr::LOCALHOST.into()).unwrap();
         url.set_port(Some(port)).unwrap();
+        ("DB_JDBC_URL", format!("jdbc:{url}"))
+    }
+
+    /// `DB_JDBC_URL` for the same database as another user.
+    pub(crate) fn database_as(&self, user: &str, password: &str) -> (&'static str, String) {
+        let jdbc = self.database.jdbc_url();
+        let mut url: url::Url = jdbc.trim_start_matches("jdbc:").parse().unwrap();
+        url.query_pairs_mut().clear().extend_pairs([("user", user), ("password", password)]);
         ("DB_JDBC_URL", format!("jdbc:{url}"))
     }
 

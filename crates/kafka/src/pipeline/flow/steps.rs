@@ -53,7 +53,8 @@ impl<S: Source, C: Consume> Flow<S, C> {
         let up = self.store.is_up();
         let mut asked = None;
         let mut returned = false;
-        for ((ticket, work), settlement) in works {
+        for ((ticket, mut work), settlement) in works {
+            work.traced.settle(&settlement);
             self.metrics.handled(&work.message.source, took);
             self.metrics.settled(&work.message.source, &settlement);
             match settlement {

@@ -34,10 +34,10 @@ pub(in crate::postgres) async fn insert(
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO outbox (topic, message_key, payload, transaction_id, arena_data_id, created_at) \
-         SELECT new.topic, new.message_key, new.payload, new.transaction_id, new.cause, $6 \
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::bigint[]) WITH ORDINALITY \
-             AS new (topic, message_key, payload, transaction_id, cause, place) \
+        "INSERT INTO outbox (topic, message_key, payload, transaction_id, arena_data_id, created_at, traceparent) \
+         SELECT new.topic, new.message_key, new.payload, new.transaction_id, new.cause, $6, new.traceparent \
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], $7::text[]) WITH ORDINALITY \
+             AS new (topic, message_key, payload, transaction_id, cause, traceparent, place) \
          ORDER BY new.place",
     )
     .bind(rows.iter().map(|(message, _)| &*message.topic).collect::<Vec<&str>>())
@@ -46,6 +46,7 @@ pub(in crate::postgres) async fn insert(
     .bind(rows.iter().map(|(message, _)| message.transaction_id).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, cause)| *cause).collect::<Vec<_>>())
     .bind(now)
+    .bind(rows.iter().map(|(message, _)| message.trace.map(|trace| trace.to_string())).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)
