@@ -10,9 +10,12 @@ pub mod codes;
 mod course;
 mod decide;
 mod effect;
+mod explain;
 mod failure;
 mod held;
 mod history;
+mod left;
+mod need;
 mod participant;
 mod reason;
 mod record;
@@ -23,13 +26,16 @@ mod validate;
 pub use answers::{Answers, CourseDetails, NationalId, Participation, Question, Unanswered};
 pub use backfill::{Backfill, backfill};
 pub use course::is_valid as course_is_valid;
-pub use decide::{DUPLICATE, Decision, Moment, SUPERSEDED, decide, failed, is_duplicate};
+pub use decide::{DUPLICATE, Decision, Moment, SUPERSEDED, decide, failed, is_duplicate, older_unhandled};
 pub use effect::{
     CourseWrite, DeltakerWrite, Effect, HistMapping, IfTaken, LastKnown, Mapping, Mark, Publication,
     PublishedOperation, PublishedParticipant, RowWrite, Topic,
 };
+pub use explain::{Next, Outlook, Rule, Then, outlook, rule};
 pub use failure::{Backoff, Failure, FailureClass, Pass};
 pub use held::{Candidate, Held, HeldCourse, HeldId, HeldRow};
+pub use left::{Left, left_behind};
+pub use need::Need;
 pub use participant::EXTERNAL_ID_TAKEN;
 pub use reason::{Reason, reason};
 pub use record::{

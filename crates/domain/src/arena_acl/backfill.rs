@@ -78,7 +78,7 @@ fn import(case: &Case<'_>, row: &ParticipantRow) -> Backfill {
         Err(Stop::Fail(failure)) => return store(effect, IngestStatus::Failed, Some(failure)),
     }
     participant_id(case, &mut effect);
-    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, &valid, modified)));
+    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case.change, row, &valid, modified)));
     store(effect, IngestStatus::New, None)
 }
 

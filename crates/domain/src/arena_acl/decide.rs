@@ -8,7 +8,7 @@ use super::{
     course,
     effect::{Effect, Mark, RowWrite},
     failure::{Backoff, Failure, FailureClass, Pass},
-    held::Held,
+    held::{Held, HeldRow},
     history, participant,
     record::{Change, IngestStatus, ParticipantId, Row, Table},
 };
@@ -74,19 +74,12 @@ pub(super) struct Case<'a> {
 /// [`Decision::Ask`], and the change is left to the next pass.
 #[must_use]
 pub fn decide(change: &Change, held: &Held, answers: &Answers, moment: &Moment) -> Decision {
-    let case = Case { change, held, answers, moment };
     if is_duplicate(change, held, moment) {
         return Decision::Do(Box::new(Effect::nothing(DUPLICATE)));
     }
     // what a handler has found out before it stops stays: the course's UUID, the participant's UUID
     let mut effect = Effect::nothing(Settlement::Done(Outcome::Applied));
-    let done = match (&change.row, change.table) {
-        (Row::Course(row), Table::Courses) => course::handle(&case, row, &mut effect),
-        (Row::Participant(row), Table::Participants) => participant::handle(&case, row, &mut effect),
-        (Row::Participant(row), Table::History) => history::handle(&case, row, &mut effect),
-        _ => Err(Failure::validation("the stored row has no usable data section").into()),
-    };
-    let mut effect = match done {
+    let mut effect = match handle(&Case { change, held, answers, moment }, &mut effect) {
         Ok(()) => effect,
         Err(Stop::Ask(question)) => return Decision::Ask(question),
         Err(Stop::Fail(failure)) => fail(effect, failure, held, change, moment),
@@ -112,6 +105,18 @@ fn wakes(change: &Change, held: &Held, effect: &Effect) -> Option<ParticipantId>
     follows.then_some(ParticipantId(change.arena_id))
 }
 
+/// The handler of the change's table.
+pub(super) fn handle(case: &Case<'_>, effect: &mut Effect) -> Result<(), Stop> {
+    match (&case.change.row, case.change.table) {
+        (Row::Course(row), Table::Courses) => course::handle(case, row, effect),
+        (Row::Participant(row), Table::Participants) => participant::handle(case, row, effect),
+        (Row::Participant(row), Table::History) => history::handle(case, row, effect),
+        _ => Err(Failure::validation("the stored row has no usable data section").into()),
+    }
+}
+
+/// What the note of a suppressed stale change begins with; stable (4.2).
+pub(super) const SUPERSEDED_NOTE: &str = "Superseded";
 /// How a record ends that is HANDLED already.
 pub const DUPLICATE: Settlement = Settlement::Done(Outcome::Ignored("duplicate"));
 /// How a record ends after which a newer one is HANDLED already.
@@ -132,7 +137,7 @@ pub fn failed(change: &Change, held: &Held, failure: Failure, moment: &Moment) -
 }
 
 fn fail(mut effect: Effect, failure: Failure, held: &Held, change: &Change, moment: &Moment) -> Effect {
-    let Failure { class, note } = failure;
+    let Failure { class, note, need: _ } = failure;
     let before = held.row(change.table, change.arena_id, change.operation, &change.position);
     let attempts = before.map_or(0, |row| row.attempts).saturating_add(1);
     let status = class.status(moment.pass, attempts, moment.max_attempts);
@@ -158,6 +163,12 @@ fn fail(mut effect: Effect, failure: Failure, held: &Held, change: &Change, mome
     effect
 }
 
+/// The older unhandled changes of the same object, in no order (4.12 rule 2).
+pub fn older_unhandled<'h>(change: &Change, held: &'h Held) -> impl Iterator<Item = &'h HeldRow> {
+    let rows = held.rows_of(change.table, change.arena_id).iter();
+    rows.filter(|row| row.position < change.position && row.status.is_unhandled())
+}
+
 impl Case<'_> {
     /// Failed attempts of the change's own row, 0 where there is none.
     pub(super) fn attempts(&self) -> u32 {
@@ -167,8 +178,7 @@ impl Case<'_> {
 
     /// Whether an older change of the same object is unhandled (4.12 rule 2).
     pub(super) fn older_is_unhandled(&self) -> bool {
-        let rows = self.held.rows_of(self.change.table, self.change.arena_id);
-        rows.iter().any(|row| row.position < self.change.position && row.status.is_unhandled())
+        older_unhandled(self.change, self.held).next().is_some()
     }
 
     /// Whether a newer change of the same object is HANDLED (4.12 rule 7); then this one is done, superseded.
@@ -177,7 +187,7 @@ impl Case<'_> {
         let newer = rows.iter().filter(|row| row.status == IngestStatus::Handled).map(|row| &row.position).max();
         let Some(newer) = newer.filter(|newer| **newer > self.change.position) else { return false };
         effect.settlement = SUPERSEDED;
-        effect.row = Some(handled(Some(format!("Superseded by position {newer}"))));
+        effect.row = Some(handled(Some(format!("{SUPERSEDED_NOTE} by position {newer}"))));
         true
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::record::IngestStatus;
+use super::{need::Need, record::IngestStatus};
 
 /// Who handles the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +78,15 @@ pub struct Failure {
     pub class: FailureClass,
     /// For `note`: read by people, without personal data.
     pub note: String,
+    /// What it waits for, where that is something the store will hold.
+    pub need: Option<Need>,
 }
 
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $class:ident;)*) => {
         impl Failure {
             $($(#[$doc])* #[must_use] pub fn $name(note: impl Into<String>) -> Self {
-                Self { class: FailureClass::$class, note: note.into() }
+                Self { class: FailureClass::$class, note: note.into(), need: None }
             })*
         }
     };
@@ -104,6 +106,12 @@ constructors! {
     external => ExternalSource;
     /// Class *other*.
     other => Other;
+}
+
+impl From<Need> for Failure {
+    fn from(need: Need) -> Self {
+        Self { class: need.class(), note: need.to_string(), need: Some(need) }
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ use super::{
     validate::{Valid, validate_history},
 };
 
+/// The notes of a history row that is done; stable (4.2).
+pub(super) const MATCHED: &str = "Fant match? true";
+pub(super) const UNMATCHED: &str = "Fant match? false";
+
 pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Stop> {
     let course = resolve_course(case, CourseId(row.course), effect)?;
     guard_external_source(case, row, effect)?;
@@ -31,7 +35,7 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
             let participant = publish(id)?;
             // also of a single-place course: the old service has no other path (11.2)
             effect.publication = Some(publication(case, Topic::Group, PublishedOperation::Created, participant));
-            effect.row = Some(handled(Some("Fant match? false".into())));
+            effect.row = Some(handled(Some(UNMATCHED.into())));
             Ok(())
         }
         [found] => {
@@ -39,7 +43,7 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
                 let participant = publish(id)?;
                 effect.publication = Some(publication(case, Topic::Group, PublishedOperation::Modified, participant));
             }
-            effect.row = Some(handled(Some("Fant match? true".into())));
+            effect.row = Some(handled(Some(MATCHED.into())));
             Ok(())
         }
         _ => Err(Failure::not_implemented("more than one participation matches").into()),

@@ -12,11 +12,15 @@ use super::{
         PublishedParticipant, Topic,
     },
     failure::Failure,
+    need::Need,
     reason::reason,
-    record::{CourseId, Operation, ParticipantId, ParticipantRow, Table, long_uuid},
+    record::{Change, CourseId, Operation, ParticipantId, ParticipantRow, Table, long_uuid},
     status::{ParticipantStatus, StatusInput, status},
     validate::{Valid, validate},
 };
+
+/// The note of a delete that says only that the participation was historised; stable (4.2).
+pub(super) const HISTORISED: &str = "Slettes ikke fordi deltaker ble historisert";
 
 pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect) -> Result<(), Stop> {
     let course = resolve_course(case, CourseId(row.course), effect)?;
@@ -26,15 +30,14 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
     let id = participant_id(case, effect);
     let participant = publishable(case, row, &valid, &course, national_id, id);
     if case.older_is_unhandled() {
-        let id = case.change.arena_id;
-        return Err(Failure::missing(format!("Forrige melding på deltaker med id={id} er ikke håndtert enda")).into());
+        return Err(Failure::from(Need::Older(ParticipantId(case.change.arena_id))).into());
     }
     if case.superseded(effect) {
         return Ok(());
     }
     let topic = if course.measure.is_single_place() { Topic::SinglePlace } else { Topic::Group };
     if case.change.operation == Operation::Deleted {
-        let last_known = last_known(case, row, &valid, modified);
+        let last_known = last_known(case.change, row, &valid, modified);
         return delete(case, last_known, participant, topic, effect);
     }
     let operation = match case.change.operation {
@@ -42,7 +45,7 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
         Operation::Modified | Operation::Deleted => PublishedOperation::Modified,
     };
     effect.publication = Some(publication(case, topic, operation, participant));
-    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case, row, &valid, modified)));
+    effect.deltaker = Some(DeltakerWrite::Keep(last_known(case.change, row, &valid, modified)));
     effect.row = Some(handled(None));
     Ok(())
 }
@@ -50,20 +53,20 @@ pub(super) fn handle(case: &Case<'_>, row: &ParticipantRow, effect: &mut Effect)
 /// 4.4: the course, as far as it may and must be known.
 pub(super) fn resolve_course(case: &Case<'_>, id: CourseId, effect: &mut Effect) -> Result<CourseDetails, Stop> {
     let Some(course) = case.held.courses.get(&id) else {
-        return Err(Failure::missing(format!("course {id} has not been read yet")).into());
+        return Err(Failure::from(Need::Course(id)).into());
     };
     if !Measure::supported(&course.measure) {
         return Err(Failure::ignored(format!("the measure of course {id} is not supported")).into());
     }
     if !course.valid {
-        return Err(Failure::course_invalid(format!("course {id} is not valid")).into());
+        return Err(Failure::from(Need::ValidCourse(id)).into());
     }
     let uuid = match course.id {
         Some(uuid) => uuid,
         None => match case.answers.course_uuids.get(&id) {
             None => return Err(Stop::Ask(Question::CourseUuid(id))),
             Some(Err(error)) => return Err(Failure::other(error.note.clone()).into()),
-            Some(Ok(None)) => return Err(Failure::missing(format!("course {id} has no UUID yet")).into()),
+            Some(Ok(None)) => return Err(Failure::from(Need::CourseUuid(id)).into()),
             Some(Ok(Some(uuid))) => {
                 effect.course_uuid = Some((id, *uuid));
                 *uuid
@@ -174,11 +177,11 @@ fn delete(
 ) -> Result<(), Stop> {
     if case.held.ids.get(&case.change.arena_id).is_some_and(|held| held.historised) {
         effect.deltaker = Some(DeltakerWrite::Keep(last_known));
-        effect.row = Some(handled(Some("Slettes ikke fordi deltaker ble historisert".into())));
+        effect.row = Some(handled(Some(HISTORISED.into())));
         return Ok(());
     }
     if case.attempts() < case.moment.delete_wait {
-        return Err(Failure::missing("deleted, and no history row has come yet").into());
+        return Err(Failure::from(Need::HistoryRow).into());
     }
     effect.deltaker = Some(DeltakerWrite::Misregistered(ParticipantId(case.change.arena_id)));
     let participant = PublishedParticipant {
@@ -203,9 +206,9 @@ pub(super) fn publication(
     Publication { topic, operation, transaction: case.moment.transaction, at: case.moment.now, participant }
 }
 
-pub(super) fn last_known(case: &Case<'_>, row: &ParticipantRow, valid: &Valid, modified: NaiveDateTime) -> LastKnown {
+pub(super) fn last_known(change: &Change, row: &ParticipantRow, valid: &Valid, modified: NaiveDateTime) -> LastKnown {
     LastKnown {
-        id: ParticipantId(case.change.arena_id),
+        id: ParticipantId(change.arena_id),
         person: valid.person,
         course: CourseId(row.course),
         start: valid.start,
