@@ -10,6 +10,7 @@ mod log;
 pub mod memory;
 mod orphan;
 pub mod pipeline;
+pub mod probe;
 pub mod producer;
 pub mod reread;
 pub mod settings;
