@@ -18,13 +18,17 @@ use chassis::{
     settings, telemetry,
 };
 use clap::{CommandFactory as _, error::ErrorKind};
-use kafka::{Group, Limits, Producer, reread::Reread, source::SourceError};
+use futures::future;
+use kafka::{Group, Limits, Producer, probe, reread::Reread, source::SourceError};
 use tokio::net::TcpListener;
 
 use crate::{
     auth::Auth,
     cli::{Cli, Command},
-    commands,
+    commands::{
+        self,
+        check::{Check, Dependencies},
+    },
     inbox::StoreError,
     kafka::{GROUP, IMPORT_GROUP, PRODUCER},
     neighbours::{LIMITS, Neighbours},
@@ -54,6 +58,9 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             telemetry.close(serve(settings).await.map(|()| Done::All))
         }
         Command::Migrate => done(Postgres::new(&command_settings()?.database).migrate().await),
+        Command::Check(asked) => check(&command_settings()?, &asked).await,
+        Command::Explain(asked) => commands::explain::run(&*command_service(&command_settings()?)?, asked).await,
+        Command::Verify(asked) => commands::verify::run(&*command_service(&command_settings()?)?, asked).await,
         Command::Job(job) => {
             commands::job::run(&*command_service(&command_settings()?)?, job).await.map_err(exit::Error::failed)
         }
@@ -157,8 +164,32 @@ fn usage(why: &dyn fmt::Display) -> exit::Error {
 
 /// The service over real servers; it connects when it is used.
 fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres>>, AppError> {
+    let ThirdParties { neighbours, auth, tokens: _ } = third_parties(settings, &metrics)?;
+    let handling = &settings.handling;
+    Ok(Service::new(Wiring {
+        store: Arc::new(Postgres::new(&settings.database)),
+        neighbours,
+        auth,
+        clock: Clock::system(),
+        metrics,
+        handling: handling.clone(),
+        topics: settings.topics.clone(),
+        limits: Limits::from(&settings.kafka),
+        spacing: if settings.test_mode { handling.spacing.unwrap_or_default() } else { handling.spacing() },
+        migrate: settings.migrate_on_start,
+    }))
+}
+
+/// Who is asked over HTTP.
+struct ThirdParties {
+    neighbours: Neighbours,
+    auth: Arc<Auth>,
+    tokens: Tokens,
+}
+
+fn third_parties(settings: &Settings, metrics: &Metrics) -> Result<ThirdParties, AppError> {
     let transport: Arc<dyn Transport> = Arc::new(Reqwest::new(LIMITS)?);
-    let Settings { azure, neighbours, handling, .. } = settings;
+    let Settings { azure, neighbours, .. } = settings;
     let key = PrivateJwk::read(&azure.jwk)?;
     let observed =
         |dependency| -> Arc<dyn Transport> { Arc::new(Observed::new(transport.clone(), metrics.clone(), dependency)) };
@@ -168,8 +199,7 @@ fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres
     };
     // a stub that changes its answer must be seen at once (section 12)
     let calls = if settings.test_mode { neighbours.calls.without_caches() } else { neighbours.calls.clone() };
-    Ok(Service::new(Wiring {
-        store: Arc::new(Postgres::new(&settings.database)),
+    Ok(ThirdParties {
         neighbours: Neighbours::new(
             client(&neighbours.persons, "amt-arena-ords-proxy"),
             client(&neighbours.courses, "mulighetsrommet-api"),
@@ -177,12 +207,30 @@ fn service(settings: &Settings, metrics: Metrics) -> Result<Arc<Service<Postgres
             &calls,
         ),
         auth: Arc::new(Auth::new(observed("azure"), azure.well_known.clone(), azure.client_id.clone())),
-        clock: Clock::system(),
-        metrics,
-        handling: handling.clone(),
-        topics: settings.topics.clone(),
-        limits: Limits::from(&settings.kafka),
-        spacing: if settings.test_mode { handling.spacing.unwrap_or_default() } else { handling.spacing() },
-        migrate: settings.migrate_on_start,
-    }))
+        tokens,
+    })
+}
+
+/// Looks at what the service needs, and takes nothing.
+async fn check(settings: &Settings, asked: &Check) -> Result<Done, exit::Error> {
+    let ThirdParties { neighbours, auth, tokens } =
+        third_parties(settings, &Metrics::new()).map_err(exit::Error::failed)?;
+    let database = Postgres::new(&settings.database);
+    let group = Group { id: GROUP.into(), topics: settings.topics.inputs(), client_id: NAME.into() };
+    let topics = settings.topics.all();
+    let scopes = [
+        ("amt-arena-ords-proxy", &settings.neighbours.persons.scope),
+        ("mulighetsrommet-api", &settings.neighbours.courses.scope),
+        ("amt-tiltak", &settings.neighbours.downstream.scope),
+    ];
+    let tokens = &tokens;
+    let given = scopes.map(|(neighbour, scope)| async move { (neighbour, tokens.bearer(scope).await.map(drop)) });
+    let dependencies = Dependencies {
+        database: Box::pin(database.examine()),
+        kafka: probe::look(settings.kafka.clone(), group, topics, commands::check::LIMIT),
+        tokens: future::join_all(given),
+        neighbours: Box::pin(neighbours.reachable()),
+        identity: Box::pin(auth.reachable()),
+    };
+    commands::check::run(asked, dependencies).await.map_err(exit::Error::failed)
 }

@@ -18,7 +18,8 @@ use tokio::{
 };
 use url::Url;
 
-use self::keys::{FetchError, Keys};
+pub use self::keys::FetchError;
+use self::keys::Keys;
 
 /// An unknown key leads to a request at most this often, or strangers could make us ask without end.
 const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
@@ -107,6 +108,14 @@ impl Auth {
                 held
             }
         }
+    }
+
+    /// Whether the provider tells its keys now; they are not kept.
+    ///
+    /// # Errors
+    /// What stands in the way, without anything of an answer.
+    pub async fn reachable(&self) -> Result<(), FetchError> {
+        self.ask().await.map(drop)
     }
 
     async fn ask(&self) -> Result<Keys, FetchError> {

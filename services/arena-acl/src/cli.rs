@@ -4,7 +4,8 @@ use chassis::dead_letters::commands::DeadLetterCommand;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backfill::Backfill, check_latest::CheckLatest, eval::Eval, job::Job, relast::Relast, requeue_latest::RequeueLatest,
+    backfill::Backfill, check::Check, check_latest::CheckLatest, eval::Eval, explain::Explain, job::Job,
+    relast::Relast, requeue_latest::RequeueLatest, verify::Verify,
 };
 
 /// Arena's change records over Kafka, through Postgres, to clean participant messages.
@@ -30,6 +31,12 @@ pub enum Command {
     /// Run a job once
     #[command(subcommand)]
     Job(Job),
+    /// Look whether the settings are right and everything that the service needs is there
+    Check(Check),
+    /// Tell what happened to an object, and what would happen next
+    Explain(Explain),
+    /// Look whether the copy is true; exit code 3 when it is not
+    Verify(Verify),
     /// Look after what the service gave up: quarantined records (q…), and rows in INVALID and FAILED (r…)
     #[command(subcommand)]
     DeadLetters(DeadLetterCommand),

@@ -2,12 +2,15 @@
 //! [`Store`](crate::service::Store) and prints its result, and nothing else, on standard output; `app` gives it the real one.
 
 pub mod backfill;
+pub mod check;
 pub mod check_latest;
 pub mod dead_letters;
 pub mod eval;
+pub mod explain;
 pub mod job;
 pub mod relast;
 pub mod requeue_latest;
+pub mod verify;
 
 use domain::arena_acl::Table;
 

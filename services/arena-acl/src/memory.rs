@@ -1,6 +1,8 @@
 //! The store of arena-acl in memory: for tests, and for the demonstration without servers. The twin of [`crate::postgres`].
 
+mod audit;
 mod census;
+mod chronicle;
 mod held;
 mod image;
 mod leader;

@@ -13,12 +13,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chassis::{
     exit::causes,
-    http::{CallError, Client, transport::Limits},
+    http::{CallError, Client, Problem, transport::Limits},
 };
 use domain::arena_acl::{Answers, CourseDetails, CourseId, NationalId, Participation, PersonId, Question, Unanswered};
 use futures::future;
 use http::{HeaderMap, HeaderValue};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -150,6 +150,21 @@ impl Neighbours {
         answer.map_err(|error| unanswered(&error))?.into_iter().map(wire::Known::into_domain).collect()
     }
 
+    /// Asks each third party something harmless, concurrently, and gives its name and what came of it; a 404 is an answer.
+    pub async fn reachable(&self) -> Vec<(&'static str, Result<(), CallError>)> {
+        let (headers, nobody) = (headers(), [("personId", "0")]);
+        let (persons, courses, downstream) = future::join3(
+            self.persons.get_json::<IgnoredAny>(&["api", "ords", "fnr"], &nobody, &headers),
+            self.courses.get_json::<IgnoredAny>(&["api", "v1", "tiltaksgjennomforinger", "id", "0"], &[], &headers),
+            // answers to POST only, and says so to whoever may ask
+            self.downstream.get_json::<IgnoredAny>(&["api", "external", "deltakelser"], &[], &headers),
+        )
+        .await;
+        [("amt-arena-ords-proxy", persons), ("mulighetsrommet-api", courses), ("amt-tiltak", downstream)]
+            .map(|(name, answer)| (name, answered(answer)))
+            .into()
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         neighbour: &Client,
@@ -159,6 +174,15 @@ impl Neighbours {
         // Never closed, so there is always a permit in the end.
         let _permit = self.calls.acquire().await;
         neighbour.get_json(path, query, &headers()).await
+    }
+}
+
+/// Whoever answers, and lets us in, is there; what it says of a question without sense does not matter.
+fn answered(answer: Result<IgnoredAny, CallError>) -> Result<(), CallError> {
+    match answer {
+        Err(error) if matches!(error.problem, Problem::Unreadable { .. } | Problem::TooLarge(_)) => Ok(()),
+        Err(error) if error.status().is_some_and(|status| status < 500 && !matches!(status, 401 | 403)) => Ok(()),
+        answer => answer.map(drop),
     }
 }
 

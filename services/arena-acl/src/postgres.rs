@@ -4,9 +4,12 @@
 //! arrays, so a batch costs the same number of statements whatever its size. Texts are static, values are bound.
 
 mod apply;
+mod audit;
 mod census;
+mod chronicle;
 mod connection;
 mod errors;
+mod examine;
 mod jdbc;
 mod jobs;
 mod leader;
@@ -27,7 +30,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use self::errors::during;
-pub use self::{connection::Settings, turn::PublisherTurn};
+pub use self::{connection::Settings, examine::Examined, turn::PublisherTurn};
 use crate::inbox::StoreError;
 
 /// The store. A clone is the same store.
@@ -38,6 +41,8 @@ pub struct Postgres {
     long: PgPool,
     /// One connection for what is counted: its statements may take long and must not keep others waiting.
     counting: PgPool,
+    /// For what people look at: reads only, each statement bounded.
+    looking: PgPool,
     settings: Settings,
     /// Hears of each commit of this process that added messages.
     added: Arc<Notify>,
@@ -53,6 +58,7 @@ impl Postgres {
             pool: settings.pool(),
             long: settings.long_pool(),
             counting: settings.counting_pool(),
+            looking: settings.looking_pool(),
             settings: settings.clone(),
             added: Arc::default(),
             woke: Arc::default(),

@@ -260,7 +260,8 @@ impl<I: Inbox> Records<I> {
         Batch { items: items.to_vec(), moments, now, pass }
     }
 
-    fn moment(&self, now: NaiveDateTime, pass: Pass) -> Moment {
+    /// What counts beside a change itself, for one change.
+    pub(crate) fn moment(&self, now: NaiveDateTime, pass: Pass) -> Moment {
         Moment {
             pass,
             now,

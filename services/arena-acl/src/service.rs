@@ -13,14 +13,19 @@ use chassis::{
     parts::{Part, Parts},
 };
 use chrono::TimeDelta;
-use domain::{arena_acl::Backoff, delivery::Class};
+use domain::{
+    arena_acl::{Backoff, Moment, Pass},
+    delivery::Class,
+};
 use kafka::{ConsumeError, Limits, Progress, Publish, Source};
 use tokio::{sync::OnceCell, time::sleep};
 use tracing::warn;
 
 use crate::{
+    OSLO,
     auth::Auth,
     census::{self, Census},
+    explain::Chronicle,
     http::{self, Api, Background, Refusal},
     inbox::{Inbox, Outbox, StoreError},
     jobs::Jobs,
@@ -35,12 +40,15 @@ use crate::{
     schedule::Schedule,
     settings::{Handling, Redelivery, Topics, UnknownMatch},
     test_mode,
+    verify::Audit,
     wake::{Woken, wake},
     wire,
 };
 
 /// What a store must be for this service.
-pub trait Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Census {
+pub trait Store:
+    Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Census + Chronicle + Audit
+{
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
@@ -276,6 +284,11 @@ impl<S: Store> Service<S> {
         self.progress.is_idle()
             && !self.jobs.is_running()
             && self.store.waiting().await.is_ok_and(|waiting| waiting == 0)
+    }
+
+    /// The settings of the rules, and the time, for whoever looks at what a job would do.
+    pub fn moment(&self) -> Moment {
+        self.records.moment(self.clock.local(OSLO), Pass::Retry)
     }
 
     /// The jobs.

@@ -249,6 +249,13 @@ impl Topics {
         }
     }
 
+    /// All five.
+    #[must_use]
+    pub fn all(&self) -> Vec<String> {
+        let outputs = [self.group.clone(), self.single_place.clone()];
+        self.inputs().into_iter().chain(outputs).collect()
+    }
+
     fn declare(table: &mut Table) -> Slot<Self> {
         let courses = table.value("ARENA_TILTAKGJENNOMFORING_TOPIC", "topic of course changes").required();
         let participants = table.value("ARENA_TILTAK_DELTAKER_TOPIC", "topic of participant changes").required();

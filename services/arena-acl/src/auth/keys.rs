@@ -20,11 +20,14 @@ pub(super) struct Keys {
 
 /// The provider did not tell its keys.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub enum FetchError {
+    /// It did not answer, or not with what was asked for.
     #[error("the identity provider did not answer")]
     Call(#[from] CallError),
+    /// Keys of another host are none.
     #[error("the discovery document names keys at another host than its own")]
     Elsewhere,
+    /// Tokens cannot be checked without.
     #[error("the discovery document names no issuer")]
     NoIssuer,
 }

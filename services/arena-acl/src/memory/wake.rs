@@ -51,17 +51,19 @@ fn place(row: &ArenaData) -> (Option<NaiveDateTime>, &domain::arena_acl::Positio
 
 /// What waits for a course that became valid is for the retry job again, and due at once like what is there already (4.3 step 6).
 pub(super) fn release(state: &mut State, course: CourseId, now: NaiveDateTime) {
-    let names = |image: &Option<std::sync::Arc<str>>| image.as_deref().and_then(image::course) == Some(course);
-    for row in state.arena_data.iter_mut().filter(|row| row.arena_table_name != Table::Courses) {
-        if !(names(&row.before) || names(&row.after)) {
-            continue;
-        }
+    let waits = |row: &&mut ArenaData| row.arena_table_name != Table::Courses && names(row, course);
+    for row in state.arena_data.iter_mut().filter(waits) {
         if row.ingest_status == IngestStatus::Waiting {
             row.ingest_status = IngestStatus::Retry;
             row.ingest_attempts = 0;
         }
         make_due(row, now);
     }
+}
+
+/// Whether an image of `row` names `course`.
+pub(super) fn names(row: &ArenaData, course: CourseId) -> bool {
+    [&row.before, &row.after].into_iter().any(|image| image.as_deref().and_then(image::course) == Some(course))
 }
 
 /// What of a participant is in RETRY is due at once.

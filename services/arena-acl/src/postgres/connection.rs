@@ -15,6 +15,8 @@ use super::jdbc::{self, JdbcError};
 const STATEMENT_TIMEOUT: &str = "15s";
 /// How long a count may take: the largest reads an index of tens of millions of entries.
 const COUNTING_TIMEOUT: &str = "60s";
+/// How long a statement of somebody who looks may take: a page of a large table, or all published messages once.
+const LOOK_TIMEOUT: &str = "60s";
 /// How long a transaction may stand still: a frozen process must not keep its locks.
 const STANDSTILL_TIMEOUT: &str = "10s";
 /// How long a connection of the pool is waited for.
@@ -75,6 +77,16 @@ impl Settings {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_secs(10))
             .connect_lazy_with(address)
+    }
+
+    /// Connections for what people look at, made when they are needed.
+    pub(super) fn looking_pool(&self) -> PgPool {
+        let address = self.options([
+            ("statement_timeout", LOOK_TIMEOUT),
+            ("default_transaction_read_only", "on"),
+            ("plan_cache_mode", "force_custom_plan"),
+        ]);
+        PgPoolOptions::new().max_connections(2).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
 
     /// The address with settings of the session.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{inbox::StoreError, service::Store};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
 impl Postgres {
     /// Brings the schema up to date. Twice is the same as once; of several processes one works and the others wait for it.

@@ -22,6 +22,9 @@ fn the_commands_are_told() {
       serve           Run the service, migrations first
       migrate         Bring the database schema up to date
       job             Run a job once
+      check           Look whether the settings are right and everything that the service needs is there
+      explain         Tell what happened to an object, and what would happen next
+      verify          Look whether the copy is true; exit code 3 when it is not
       dead-letters    Look after what the service gave up: quarantined records (q…), and rows in INVALID and FAILED (r…)
       requeue-latest  Send the newest HANDLED change of each object to RETRY, to be published again by the next retry run
       check-latest    Find the objects whose change that was handled last is not their newest

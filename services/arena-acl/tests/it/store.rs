@@ -4,12 +4,14 @@ use std::{future::Future, sync::Arc};
 
 use arena_acl::{
     census::Census,
+    explain::Chronicle,
     inbox::{Inbox, Item, NewMessage, Outbox, Write},
     leader::Leadership,
     letters::LetterStore,
     memory::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Memory, Outgoing, State},
     operations::Operations,
     postgres::{self, Postgres},
+    verify::Audit,
     wake::Woken,
 };
 use chassis::dead_letters::{DeadLetter, DeadLetters, Position as Place};
@@ -29,7 +31,17 @@ use uuid::Uuid;
 
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
-    type Store: Inbox + Outbox + Operations + Woken + Leadership + DeadLetters + LetterStore + Census + Clone;
+    type Store: Inbox
+        + Outbox
+        + Operations
+        + Woken
+        + Leadership
+        + DeadLetters
+        + LetterStore
+        + Census
+        + Chronicle
+        + Audit
+        + Clone;
     fn store(&self) -> &Self::Store;
     /// All its tables.
     fn state(&self) -> impl Future<Output = State> + Send;

@@ -1,6 +1,8 @@
 //! What the ports of the store promise, for both stores.
 
+mod audit;
 mod census;
+mod chronicle;
 mod history;
 mod inbox;
 mod leader;
@@ -12,7 +14,10 @@ mod wake;
 
 use arena_acl::memory::Memory;
 
-use self::{census::*, history::*, inbox::*, leader::*, letters::*, operations::*, outbox::*, pages::*, wake::*};
+use self::{
+    audit::*, census::*, chronicle::*, history::*, inbox::*, leader::*, letters::*, operations::*, outbox::*, pages::*,
+    wake::*,
+};
 use crate::store::Live;
 
 testkit::contract! {
@@ -76,6 +81,18 @@ testkit::contract! {
         a_requeued_row_begins_anew_and_its_replays_are_counted,
         a_resolved_record_is_no_letter_any_more_and_a_failed_replay_is_counted,
         what_is_dropped_blocks_nothing_says_why_and_comes_back_only_when_it_fails,
+        an_object_has_its_last_changes_and_its_oldest_unhandled_ones,
+        a_change_is_told_with_all_that_became_of_it,
+        ids_lead_from_an_object_to_its_uuid_and_back,
+        a_last_known_row_is_told_without_its_person,
+        courses_are_found_by_id_and_uuid_with_what_waits_for_them,
+        messages_of_a_key_are_told_published_or_not,
+        objects_come_page_by_page_with_the_order_of_their_changes,
+        a_participant_comes_with_its_newest_change_that_counts_and_what_is_kept,
+        what_waits_comes_by_numeric_position,
+        messages_that_wait_for_long_are_told,
+        windows_go_over_every_change_once,
+        only_what_is_as_it_was_seen_is_queued,
     ]
     memory: Memory::default();
     #[ignore = "needs Postgres: ./dev test"] postgres(database = testkit::servers::postgres().await): Live::over(&database).await;

@@ -8,6 +8,7 @@ mod account;
 mod backfill;
 mod broker;
 mod canary;
+mod commands;
 mod database;
 mod dead_letters;
 mod feed;

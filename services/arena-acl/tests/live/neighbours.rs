@@ -24,6 +24,9 @@ impl Neighbours {
             let person: i64 = person.unwrap().1.parse().unwrap();
             Answer { status: 200, body: Some(json!({ "fnr": national_id(person) })) }
         });
+        // what `check` asks: nobody, and not in the way in which it is asked
+        stub.on("GET", "/api/v1/tiltaksgjennomforinger/id/0").answers(404, json!({}));
+        stub.on("GET", "/api/external/deltakelser").answers(405, json!({}));
         for course in courses {
             let uuid = Course::uuid(course.id);
             stub.on("GET", &format!("/api/v1/tiltaksgjennomforinger/id/{}", course.id))

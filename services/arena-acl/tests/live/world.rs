@@ -1,6 +1,11 @@
 //! One test's own topics, database, third parties and processes.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use arena_acl::kafka::GROUP;
 use domain::delivery::Message;
@@ -105,14 +110,25 @@ impl World {
         settings: &[(&'static str, String)],
         arguments: &[&str],
     ) -> (i32, Vec<Value>) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_arena-acl"));
-        command.args(arguments).env_clear().envs(self.environment(settings));
-        let ended = timeout(BOUND, spawn_blocking(move || command.output())).await.unwrap().unwrap().unwrap();
+        let ended = self.ended(settings, arguments).await;
         let line = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}\n{}", String::from_utf8_lossy(&ended.stderr)))
         };
         let lines = String::from_utf8(ended.stdout.clone()).unwrap().lines().map(line).collect();
         (ended.status.code().unwrap(), lines)
+    }
+
+    /// Runs a command to its end: its exit code, and all that it printed, the result first.
+    pub(crate) async fn said(&self, settings: &[(&'static str, String)], arguments: &[&str]) -> (i32, String) {
+        let ended = self.ended(settings, arguments).await;
+        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        (ended.status.code().unwrap(), said)
+    }
+
+    async fn ended(&self, settings: &[(&'static str, String)], arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_arena-acl"));
+        command.args(arguments).env_clear().envs(self.environment(settings));
+        timeout(BOUND, spawn_blocking(move || command.output())).await.unwrap().unwrap().unwrap()
     }
 
     /// Starts the service and does not wait.
@@ -141,6 +157,12 @@ impl World {
         all.extend(self.neighbours.settings());
         all.extend(settings.iter().cloned());
         all
+    }
+
+    /// amt-tiltak says from now on that every person has this participation, and that it goes on.
+    pub(crate) fn downstream_knows(&self, participant: Uuid) {
+        let answer = serde_json::json!([{ "id": participant, "status": "DELTAR" }]);
+        self.neighbours.stub.on("POST", "/api/external/deltakelser").answers(200, answer);
     }
 
     /// `DB_JDBC_URL` for the same database on another port of this machine.

@@ -1,6 +1,8 @@
 use arena_acl::{
+    explain::{Chronicle as _, Object},
     inbox::{Inbox as _, Outbox as _},
     postgres::Postgres,
+    verify::Audit as _,
 };
 use chrono::NaiveDateTime;
 use domain::{
@@ -69,6 +71,11 @@ async fn tables_of_the_old_service_are_altered_and_keep_their_rows() {
     let held = live.store.read(&[&participant(70001, "9").change]).await.unwrap();
     assert_eq!(held.rows_of(Table::Participants, 70001).len(), 1);
     assert_eq!(live.store.page(Table::Participants, IngestStatus::Retry, None, 10).await.unwrap().len(), 1);
+    let window = live.store.window(0, 10).await.unwrap();
+    let odd: Vec<_> = window.odd.iter().map(|(_, _, id, status)| (id.as_str(), *status)).collect();
+    assert_eq!((window.seen, odd), (3, vec![("70001", IngestStatus::Handled)]), "the INVALID one is named already");
+    let own = Object { table: Table::Participants, id: 70001 };
+    assert_eq!(live.store.changes(&[own], 10).await.unwrap().some.len(), 3, "what is no position is told all the same");
     store(&live.store, &participant(3_000_000_000, "10"), IngestStatus::Handled).await;
 }
 
