@@ -44,8 +44,8 @@ pub struct Group {
 /// A member of a group. librdkafka is polled on a thread of its own that never waits for work, so the group keeps its member
 /// however long a message takes.
 ///
-/// Between that thread and [`Source::next`] stand at most 4 MiB of messages (and one more batch): beyond, the thread pauses by itself.
-/// librdkafka holds another 4 MiB.
+/// Between that thread and [`Source::next`] stands at most 1 MiB of messages (and one more batch): beyond, the thread pauses by itself.
+/// librdkafka holds another 2 MiB.
 #[derive(Debug)]
 pub struct Consumer {
     events: UnboundedReceiver<Event>,
@@ -167,11 +167,11 @@ fn config(settings: &Settings, group: &Group) -> ClientConfig {
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 5).to_string())
         .set("max.poll.interval.ms", settings.max_poll_interval.as_millis().to_string())
-        .set("queued.max.messages.kbytes", "4096")
+        .set("queued.max.messages.kbytes", "2048")
         // Its default of 1 s starves a queue this small.
         .set("fetch.queue.backoff.ms", "20")
         // One answer fills the queue at most once; a single message above these limits is fetched all the same.
-        .set("fetch.max.bytes", "4194304")
+        .set("fetch.max.bytes", "2097152")
         .set("fetch.message.max.bytes", "1048576")
         .set("fetch.wait.max.ms", "500")
         // Lag and the state of the brokers come with the statistics.

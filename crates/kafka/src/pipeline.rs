@@ -40,6 +40,9 @@ pub trait Consume: Send + Sync + 'static {
     /// Runs on the loop: it neither fails nor waits. Should it panic, the message is a [`bug`](Consume::bug).
     fn read(&self, message: Message) -> (Vec<Key>, Self::Item);
 
+    /// The bytes that `item` holds beside its message, for the budget; about is enough. The same whenever it is asked.
+    fn weight(&self, item: &Self::Item) -> usize;
+
     /// Notes in `item` that it is tried for the `attempt`th time, from 2; only tries that count are numbered.
     fn again(&self, item: &mut Self::Item, attempt: u32);
 
@@ -63,13 +66,13 @@ pub trait Consume: Send + Sync + 'static {
 pub struct Limits {
     /// A batch is closed with this many items …
     pub batch_items: NonZeroUsize,
-    /// … or these bytes (its last item may exceed them) …
+    /// … or these bytes, as they are held (its last item may exceed them) …
     pub batch_bytes: usize,
     /// … or so long after its first item; at once while no other runs.
     pub batch_wait: Duration,
     /// How many batches run at once.
     pub workers: NonZeroUsize,
-    /// Intake is paused when so many bytes are held, and resumed at half.
+    /// Intake is paused when so many bytes are held, messages and what was read from them, and resumed at half.
     pub budget_bytes: usize,
     /// Commits are so far apart; at once when nothing is held.
     pub commit_every: Duration,
@@ -84,10 +87,10 @@ impl Default for Limits {
         const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
         Self {
             batch_items: NonZeroUsize::MIN.saturating_add(499),
-            batch_bytes: 1024 * 1024,
+            batch_bytes: 2 * 1024 * 1024,
             batch_wait: Duration::from_millis(5),
             workers: TWO,
-            budget_bytes: 16 * 1024 * 1024,
+            budget_bytes: 8 * 1024 * 1024,
             commit_every: Duration::from_millis(200),
             settle_within: Duration::from_secs(5),
             stalled_after: Duration::from_secs(20),

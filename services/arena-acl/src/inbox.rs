@@ -12,11 +12,14 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// A change with its row images as JSON objects, cleaned (docs/spec/arena-acl.md 2.4).
+/// About how many bytes the texts of a decoded row take.
+const ROW_TEXTS: usize = 512;
+
+/// A change with its row images as JSON objects, cleaned (docs/spec/arena-acl.md 2.4). A clone is cheap.
 #[derive(Clone)]
 pub struct Item {
     /// What the rules see.
-    pub change: Change,
+    pub change: Arc<Change>,
     /// The row before.
     pub before: Option<Arc<str>>,
     /// The row after.
@@ -28,6 +31,14 @@ pub struct Item {
 }
 
 impl Item {
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let images: usize = [&self.before, &self.after].into_iter().flatten().map(|image| image.len()).sum();
+        // texts of the row are copies of what is in an image; each is an allocation of its own
+        size_of::<Self>() + size_of::<Change>() + images + ROW_TEXTS
+    }
+
     /// Every lock of the item.
     pub fn locks(&self) -> impl Iterator<Item = Lock> + '_ {
         self.change.locks().into_iter().chain(self.also.iter().copied())
@@ -140,7 +151,7 @@ pub struct Translation {
 // rows and payloads are about people: they never get into a log by accident
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Change { table, arena_id, operation, position, .. } = &self.change;
+        let Change { table, arena_id, operation, position, .. } = &*self.change;
         write!(f, "Item({} {arena_id} {} {position})", table.name(), operation.name())
     }
 }
@@ -186,7 +197,8 @@ impl StoreError {
 
 /// Changes, what is known of their objects, and the outbox, in one store with transactions.
 pub trait Inbox: Send + Sync + 'static {
-    /// What is held of the objects of `changes`, one read per table, without locks: good for asking, not for writing.
+    /// What is held of the objects of `changes`, one read per table, without locks: good for asking, not for writing. What no question
+    /// depends on is left out: the UUIDs of participants.
     ///
     /// # Errors
     /// As [`StoreError`] says.
@@ -197,7 +209,7 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// `decide` sees what is held after every other process was locked out of the items' [locks](Item::locks). Course
     /// changes never share a call with others, no lock is asked for twice in conflicting kinds, and there are at most
-    /// 500 locks. `now` is wall clock of Europe/Oslo.
+    /// 600 locks. `now` is wall clock of Europe/Oslo.
     ///
     /// # Errors
     /// As [`StoreError`] says; nothing was written, except that a connection lost during the commit leaves it open

@@ -183,6 +183,13 @@ impl<I: Inbox + DeadLetters> Consume for Consumer<I> {
         (keys, Delivery { message, read, trace: None })
     }
 
+    fn weight(&self, item: &Delivery) -> usize {
+        match &item.read {
+            Read::Tombstone | Read::Unreadable(_) => 0,
+            Read::Change(item) => item.weight(),
+        }
+    }
+
     fn again(&self, item: &mut Delivery, attempt: u32) {
         item.message.attempt = attempt;
     }

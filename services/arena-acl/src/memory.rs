@@ -13,7 +13,10 @@ mod state;
 mod wake;
 mod write;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chassis::{
     clock::Clock,
@@ -91,7 +94,8 @@ impl Memory {
 
 impl Inbox for Memory {
     async fn read(&self, changes: &[&Change]) -> Result<Held, StoreError> {
-        Ok(held::read(&self.lock(), changes))
+        // what no question depends on is left out, as the port says
+        Ok(Held { ids: HashMap::new(), ..held::read(&self.lock(), changes) })
     }
 
     async fn apply<D>(
@@ -103,7 +107,7 @@ impl Inbox for Memory {
     where
         D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
     {
-        let changes: Vec<&Change> = items.iter().map(|item| &item.change).collect();
+        let changes: Vec<&Change> = items.iter().map(|item| &*item.change).collect();
         let mut state = self.lock();
         let held = held::read(&state, &changes);
         let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();

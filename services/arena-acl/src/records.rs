@@ -4,9 +4,10 @@ mod backfill;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    iter::zip,
     num::NonZeroU32,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use chassis::{clock::Clock, trace};
@@ -18,7 +19,7 @@ use domain::{
     },
     delivery::{Class, Outcome, Settlement},
 };
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use tracing::error;
 use uuid::Uuid;
 
@@ -31,8 +32,11 @@ use crate::{
     wire,
 };
 
-/// How many locks one transaction takes at most: the database has one table of locks for all (architecture 8.4).
-const MAX_LOCKS: usize = 500;
+/// How many locks one transaction takes at most: the database has one table of locks for all (architecture 8.4). A whole batch of
+/// participants fits, with their courses.
+const MAX_LOCKS: usize = 600;
+/// How many transactions' worth of one call are under way at once: while one is in the database, another asks third parties.
+const AT_ONCE: usize = 2;
 
 /// Settings of the rules.
 #[derive(Debug, Clone)]
@@ -86,21 +90,18 @@ impl<I: Inbox> Records<I> {
     /// In the place of each item that could not be stored: an outage, or a row that the store refuses whatever it says.
     pub async fn handle(&self, items: &[Item], pass: Pass) -> Vec<Ended> {
         let mut ended: Vec<Option<Ended>> = items.iter().map(|_| None).collect();
-        let mut gone = None; // what ends one chunk ends all: nobody waits for it once more
-        for chunk in chunks(items) {
-            let batch: Vec<Item> = chunk.iter().filter_map(|place| items.get(*place).cloned()).collect();
-            let results = match &gone {
-                Some(error) => batch.iter().map(|_| Err(StoreError::clone(error))).collect(),
-                None => self.handle_chunk(&batch, pass).await,
-            };
-            gone = gone
-                .or(results.iter().find_map(|result| result.as_ref().err().filter(|error| error.ends_all()).cloned()));
-            for (place, result) in chunk.into_iter().zip(results) {
-                if let (Ok(Some(Settlement::Done(Outcome::Applied))), Some(item)) = (&result, items.get(place)) {
-                    self.metrics.handled(item);
-                }
-                if let Some(slot) = ended.get_mut(place) {
-                    *slot = Some(result);
+        let gone = OnceLock::new(); // what ends one chunk ends all: nobody waits for it once more
+        for table in Table::ALL {
+            let chunks = stream::iter(chunks(table, items)).map(|chunk| self.handle_chunk(chunk, pass, &gone));
+            let mut handled = chunks.buffer_unordered(AT_ONCE);
+            while let Some(chunk) = handled.next().await {
+                for (place, result) in chunk {
+                    if let (Ok(Some(Settlement::Done(Outcome::Applied))), Some(item)) = (&result, items.get(place)) {
+                        self.metrics.handled(item);
+                    }
+                    if let Some(slot) = ended.get_mut(place) {
+                        *slot = Some(result);
+                    }
                 }
             }
         }
@@ -108,25 +109,28 @@ impl<I: Inbox> Records<I> {
         ended.into_iter().flatten().collect()
     }
 
-    async fn handle_chunk(&self, items: &[Item], pass: Pass) -> Vec<Ended> {
-        let mut batch = self.batch(items, pass);
-        let error = match self.ask_and_apply(&mut batch).await {
-            Ok(ended) => return ended.into_iter().map(Ok).collect(),
-            Err(error) => error,
+    async fn handle_chunk(&self, chunk: Chunk, pass: Pass, gone: &OnceLock<StoreError>) -> Vec<(usize, Ended)> {
+        let Chunk { places, items } = chunk;
+        let all = |error: &StoreError| items.iter().map(|_| Err(error.clone())).collect();
+        let handled: Vec<Ended> = match gone.get() {
+            Some(error) => all(error),
+            None => match self.ask_and_apply(&self.batch(&items, pass)).await {
+                Ok(ended) => ended.into_iter().map(Ok).collect(),
+                Err(error) if error.ends_all() => all(gone.get_or_init(|| error)),
+                Err(_) => {
+                    let mut ended = Vec::with_capacity(items.len());
+                    for item in &items {
+                        ended.push(self.handle_alone(item, pass).await);
+                    }
+                    ended
+                }
+            },
         };
-        if error.ends_all() {
-            return items.iter().map(|_| Err(error.clone())).collect();
-        }
-        let mut ended = Vec::with_capacity(items.len());
-        for item in items {
-            ended.push(self.handle_alone(item, pass).await);
-        }
-        ended
+        zip(places, handled).collect()
     }
 
     async fn handle_alone(&self, item: &Item, pass: Pass) -> Ended {
-        let mut batch = self.batch(std::slice::from_ref(item), pass);
-        match self.ask_and_apply(&mut batch).await {
+        match self.ask_and_apply(&self.batch(std::slice::from_ref(item), pass)).await {
             Ok(ended) => Ok(ended.into_iter().next().flatten()),
             Err(error) if error.outage || !matches!(error.class, Class::Permanent(_)) => Err(error),
             Err(error) => self.fail(item, pass, Failure::other(format!("the store refused it: {error}"))).await,
@@ -179,32 +183,44 @@ impl<I: Inbox> Records<I> {
         Ok(ended.into_iter().next().flatten())
     }
 
-    async fn ask_and_apply(&self, batch: &mut Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
-        let answers = self.ask(batch).await?;
-        if let Some(first) = batch.items.first_mut() {
-            // the locks of a transaction are one set, whichever item names them
-            first.also = answers.locked.iter().map(|participant| Lock::Participant(participant.0)).collect();
+    async fn ask_and_apply(&self, batch: &Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
+        let changes: Vec<&Change> = batch.items.iter().map(|item| &*item.change).collect();
+        let held = self.inbox.read(&changes).await?;
+        // nothing makes a HANDLED row open again, so what a plain read says of it is the last word, and no lock is needed for it
+        let done: Vec<bool> = changes.iter().map(|change| batch.is_duplicate(change, &held)).collect();
+        let mut open: Vec<Item> =
+            zip(&batch.items, &done).filter(|(_, done)| !**done).map(|(item, _)| item.clone()).collect();
+        let mut ended = Vec::new();
+        if !open.is_empty() {
+            let answers = self.ask(batch, &open, &held).await;
+            if let Some(first) = open.first_mut() {
+                // the locks of a transaction are one set, whichever item names them
+                first.also = answers.locked.iter().map(|participant| Lock::Participant(participant.0)).collect();
+            }
+            let write = |item: &Item, held: &Held| self.write(batch, item, held, &answers);
+            ended = self.inbox.apply(&open, batch.now, write).await?;
         }
-        let batch = &*batch;
-        self.inbox.apply(&batch.items, batch.now, |item, held| self.write(batch, item, held, &answers)).await
+        let mut ended = ended.into_iter();
+        Ok(done.into_iter().map(|done| if done { Some(DUPLICATE) } else { ended.next().flatten() }).collect())
     }
 
-    /// What third parties know of the batch, asked concurrently and outside any transaction, until the rules have no
+    /// What third parties know of `items`, asked concurrently and outside any transaction, until the rules have no
     /// further question.
-    async fn ask(&self, batch: &Batch) -> Result<Answers, StoreError> {
-        let changes: Vec<&Change> = batch.items.iter().map(|item| &item.change).collect();
-        let held = self.inbox.read(&changes).await?;
+    async fn ask(&self, batch: &Batch, items: &[Item], held: &Held) -> Answers {
         let mut answers = Answers::default();
+        let mut open: Vec<&Change> = items.iter().map(|item| &*item.change).collect();
         loop {
-            let questions: BTreeSet<Question> = changes
-                .iter()
-                .filter_map(|change| match decide(change, &held, &answers, batch.moment(change)?) {
-                    Decision::Ask(question) => Some(question),
-                    Decision::Do(_) => None,
-                })
-                .collect();
+            let mut questions = BTreeSet::new();
+            // what is decided stays so: more answers are to questions that it did not ask
+            open.retain(|change| match batch.moment(change).map(|moment| decide(change, held, &answers, moment)) {
+                Some(Decision::Ask(question)) => {
+                    questions.insert(question);
+                    true
+                }
+                Some(Decision::Do(_)) | None => false,
+            });
             if questions.is_empty() {
-                return Ok(answers);
+                return answers;
             }
             // locks are taken with those of the batch; what is left is for third parties
             let (locks, questions): (BTreeSet<Question>, _) =
@@ -288,6 +304,10 @@ impl Batch {
     fn moment(&self, change: &Change) -> Option<&Moment> {
         self.moments.get(&place(change))
     }
+
+    fn is_duplicate(&self, change: &Change, held: &Held) -> bool {
+        self.moment(change).is_some_and(|moment| is_duplicate(change, held, moment))
+    }
 }
 
 /// What is its own for each item of a batch: the lock of its object.
@@ -319,26 +339,36 @@ fn chosen(change: &Change, held: &Held, pass: Pass) -> bool {
     }
 }
 
-/// The places of `items` in groups for one transaction each: one table in a group, courses first, at most
-/// [`MAX_LOCKS`] locks.
-fn chunks(items: &[Item]) -> Vec<Vec<usize>> {
+/// What one transaction handles, and where it stands in the whole.
+#[derive(Default)]
+struct Chunk {
+    places: Vec<usize>,
+    items: Vec<Item>,
+}
+
+/// The `items` of `table`, cut where a transaction would take more than [`MAX_LOCKS`] locks.
+fn chunks(table: Table, items: &[Item]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
-    for table in Table::ALL {
-        let mut chunk = Vec::new();
-        let mut locks = 0;
-        for (place, item) in items.iter().enumerate().filter(|(_, item)| item.change.table == table) {
-            // a history row may have one lock more than its change says
-            let more = item.change.locks().len() + usize::from(table == Table::History);
-            if locks + more > MAX_LOCKS {
-                chunks.push(std::mem::take(&mut chunk));
-                locks = 0;
-            }
-            locks += more;
-            chunk.push(place);
+    let mut chunk = Chunk::default();
+    let mut locks = BTreeSet::new();
+    let mut unnamed = 0;
+    for (place, item) in items.iter().enumerate().filter(|(_, item)| item.change.table == table) {
+        let own = item.change.locks();
+        // a history row may have one lock more than its change says
+        let more = usize::from(table == Table::History);
+        let new = own.iter().filter(|lock| !locks.contains(*lock)).count();
+        if locks.len() + unnamed + new + more > MAX_LOCKS {
+            chunks.push(std::mem::take(&mut chunk));
+            locks.clear();
+            unnamed = 0;
         }
-        if !chunk.is_empty() {
-            chunks.push(chunk);
-        }
+        locks.extend(own);
+        unnamed += more;
+        chunk.places.push(place);
+        chunk.items.push(item.clone());
+    }
+    if !chunk.items.is_empty() {
+        chunks.push(chunk);
     }
     chunks
 }

@@ -64,7 +64,8 @@ pub struct Candidate {
 pub struct Held {
     /// Courses by Arena id.
     pub courses: HashMap<CourseId, HeldCourse>,
-    /// Every stored change of the batch's objects, in no order.
+    /// The stored changes of the batch's objects that count, in no order: those not older than the change in the batch, and those that
+    /// are unhandled.
     pub rows: HashMap<(Table, i64), Vec<HeldRow>>,
     /// UUIDs by participant id (3.2).
     pub ids: HashMap<i64, HeldId>,
@@ -79,7 +80,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// The stored changes of one object.
+    /// The stored changes of one object that count.
     #[must_use]
     pub fn rows_of(&self, table: Table, arena_id: i64) -> &[HeldRow] {
         self.rows.get(&(table, arena_id)).map_or(&[], Vec::as_slice)

@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(20);
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// The loop takes messages at once; if this much stands before it, it is held up, and fetching pauses until half of it is gone.
-const BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+const BACKLOG_BYTES: usize = 1024 * 1024;
 
 /// What a record weighs: its bytes, and something for itself, or many empty ones would weigh nothing.
 pub(super) fn size(record: &Record) -> usize {

@@ -18,10 +18,7 @@ use tokio::{
 };
 use tracing::error;
 
-use super::{
-    Consume, ConsumeError, Limits,
-    work::{Work, size},
-};
+use super::{Consume, ConsumeError, Limits, work::Work};
 
 /// This many panics of single messages …
 pub(super) const PANICS: usize = 5;
@@ -107,7 +104,7 @@ impl<C: Consume> Batches<C> {
     pub(super) fn add(&mut self, taken: Vec<Taken<C::Item>>) {
         if !taken.is_empty() {
             self.forming.since.get_or_insert_with(Instant::now);
-            self.forming.bytes += taken.iter().map(|(_, work)| size(&work.message)).sum::<usize>();
+            self.forming.bytes += taken.iter().map(|(_, work)| work.size).sum::<usize>();
             self.forming.works.extend(taken);
         }
     }

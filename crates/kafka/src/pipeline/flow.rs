@@ -199,7 +199,6 @@ impl<S: Source, C: Consume> Flow<S, C> {
             return Ok(());
         }
         self.metrics.received(&message.source);
-        self.load.add(&message);
         let traced = Traced::received(&message);
         let read = catch_unwind(AssertUnwindSafe(|| self.consumer.read(message.clone())));
         let (keys, item) = match read {
@@ -211,8 +210,10 @@ impl<S: Source, C: Consume> Flow<S, C> {
             }
         };
         self.admitted += 1;
-        let work = Work { number: self.admitted, epoch, keys: keys.clone(), message, item, tries: 0, traced };
-        self.lanes.admit(keys, size(&work.message), work);
+        let size = size(&message, item.as_ref().map_or(0, |item| self.consumer.weight(item)));
+        let work = Work { number: self.admitted, epoch, keys: keys.clone(), message, size, item, tries: 0, traced };
+        self.load.add(&work);
+        self.lanes.admit(keys, size, work);
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Work<I> {
     pub(super) keys: Vec<Key>,
     pub(super) epoch: Epoch,
     pub(super) message: Message,
+    /// What it weighs: see [`size`].
+    pub(super) size: usize,
     /// `None` when it panicked alone: it becomes a dead letter.
     pub(super) item: Option<I>,
     /// How often it was tried without being settled, whether that counts or not.
@@ -74,9 +76,9 @@ impl<I> Work<I> {
     }
 }
 
-/// What a message weighs in the loop: its bytes, and something for itself, or many empty ones would weigh nothing.
-pub(super) fn size(message: &Message) -> usize {
-    message.size() + 2 * size_of::<Message>()
+/// What a message weighs in the loop: its bytes, what was read from them, and something for itself, or many empty ones would weigh nothing.
+pub(super) fn size(message: &Message, read: usize) -> usize {
+    message.size() + read + 2 * size_of::<Message>()
 }
 
 /// What is held of each partition, of whatever epoch, and how far work on it has begun.
@@ -96,16 +98,16 @@ impl Load {
         self.0.entry(partition).or_default().started = None;
     }
 
-    pub(super) fn add(&mut self, message: &Message) {
-        let held = self.0.entry(Partition::of(message)).or_default();
+    pub(super) fn add<I>(&mut self, work: &Work<I>) {
+        let held = self.0.entry(work.partition()).or_default();
         held.messages += 1;
-        held.bytes += size(message);
+        held.bytes += work.size;
     }
 
-    pub(super) fn remove(&mut self, message: &Message) {
-        if let Some(held) = self.0.get_mut(&Partition::of(message)) {
+    pub(super) fn remove<I>(&mut self, work: &Work<I>) {
+        if let Some(held) = self.0.get_mut(&work.partition()) {
             held.messages -= 1;
-            held.bytes -= size(message);
+            held.bytes -= work.size;
         }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::arena_acl::{
-    Candidate, Change, CourseId, Held, HeldCourse, HeldId, HeldRow, ParticipantId, ParticipantStatus, PersonId, Table,
+    Candidate, Change, CourseId, Held, HeldCourse, HeldId, HeldRow, ParticipantId, ParticipantStatus, PersonId,
+    Position, Table,
 };
 use uuid::Uuid;
 
@@ -36,12 +37,14 @@ fn courses(state: &State, changes: &[&Change]) -> HashMap<CourseId, HeldCourse> 
 }
 
 fn rows(state: &State, changes: &[&Change]) -> HashMap<(Table, i64), Vec<HeldRow>> {
-    let wanted: HashSet<(Table, i64)> = changes.iter().map(|change| (change.table, change.arena_id)).collect();
+    let wanted: HashMap<(Table, i64), &Position> =
+        changes.iter().map(|change| ((change.table, change.arena_id), &change.position)).collect();
     let mut rows: HashMap<(Table, i64), Vec<HeldRow>> = HashMap::new();
     for row in &state.arena_data {
         let Ok(arena_id) = row.arena_id.parse() else { continue };
         let object = (row.arena_table_name, arena_id);
-        if wanted.contains(&object) {
+        let counts = |position: &&Position| row.ingest_status.is_unhandled() || row.operation_pos >= **position;
+        if wanted.get(&object).is_some_and(counts) {
             rows.entry(object).or_default().push(HeldRow {
                 operation: row.operation_type,
                 position: row.operation_pos.clone(),

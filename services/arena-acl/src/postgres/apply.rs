@@ -6,15 +6,23 @@ use domain::{
     arena_acl::{Change, Held, IngestStatus, Table},
     delivery::Settlement,
 };
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Postgres, errors::during, locks, read, write};
+use super::{
+    Postgres,
+    connection::{ANSWER, in_time},
+    errors::during,
+    locks, read, write,
+};
 use crate::inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write};
 
 impl Inbox for Postgres {
     async fn read(&self, changes: &[&Change]) -> Result<Held, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(during("reading what is held"))?;
-        read::held(&mut connection, changes).await
+        let held = timeout(ANSWER, read::asked(&mut connection, changes)).await;
+        in_time(connection, held)
     }
 
     async fn apply<D>(
@@ -26,26 +34,16 @@ impl Inbox for Postgres {
     where
         D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
     {
-        let changes: Vec<&Change> = items.iter().map(|item| &item.change).collect();
-        // each statement must see what was committed while an earlier one waited for its lock
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
-        let mut transaction = self.pool.begin_with(begin).await.map_err(during("beginning a transaction"))?;
-        locks::take(&mut transaction, items).await.map_err(during("locking"))?;
-        let held = read::held(&mut transaction, &changes).await?;
-        let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
-        let decided = items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();
-        let batch = write::Batch::new(decided, now);
-        batch.write(&mut transaction).await?;
-        failpoints::hit("arena-acl.apply.before-commit");
-        transaction.commit().await.map_err(during("committing"))?;
-        failpoints::hit("arena-acl.apply.after-commit");
-        if batch.has_messages() {
+        let mut connection = self.pool.acquire().await.map_err(during("beginning a transaction"))?;
+        let applied = timeout(ANSWER, apply(&mut connection, items, now, decide)).await;
+        let Applied { settlements, has_messages, wakes_any } = in_time(connection, applied)?;
+        if has_messages {
             self.added.notify_one();
         }
-        if batch.wakes_any() {
+        if wakes_any {
             self.woke.notify_one();
         }
-        Ok(writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect())
+        Ok(settlements)
     }
 
     async fn page(
@@ -72,4 +70,39 @@ impl Inbox for Postgres {
         let (arena_id, arena_hist_id) = found.unwrap_or_default();
         Ok(Translation { arena_id, arena_hist_id })
     }
+}
+
+/// What a transaction that is durable did.
+struct Applied {
+    settlements: Vec<Option<Settlement>>,
+    /// Whether it put anything into the outbox.
+    has_messages: bool,
+    wakes_any: bool,
+}
+
+async fn apply<D>(
+    connection: &mut PgConnection,
+    items: &[Item],
+    now: NaiveDateTime,
+    decide: D,
+) -> Result<Applied, StoreError>
+where
+    D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
+{
+    let changes: Vec<&Change> = items.iter().map(|item| &*item.change).collect();
+    // each statement must see what was committed while an earlier one waited for its lock
+    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    let mut transaction = connection.begin_with(begin).await.map_err(during("beginning a transaction"))?;
+    locks::take(&mut transaction, items).await.map_err(during("locking"))?;
+    let held = read::held(&mut transaction, &changes).await?;
+    let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
+    let decided = items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();
+    let batch = write::Batch::new(decided, now);
+    batch.write(&mut transaction).await?;
+    failpoints::hit("arena-acl.apply.before-commit");
+    transaction.commit().await.map_err(during("committing"))?;
+    failpoints::hit("arena-acl.apply.after-commit");
+    let (has_messages, wakes_any) = (batch.has_messages(), batch.wakes_any());
+    let settlements = writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect();
+    Ok(Applied { settlements, has_messages, wakes_any })
 }

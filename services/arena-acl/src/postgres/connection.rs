@@ -5,11 +5,18 @@ use std::{num::NonZeroU32, time::Duration};
 use chassis::settings::{Slot, Table};
 use secrecy::ExposeSecret as _;
 use sqlx::{
-    PgPool,
+    PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::jdbc::{self, JdbcError};
+use tokio::time::error::Elapsed;
+
+use super::{
+    errors::silent,
+    jdbc::{self, JdbcError},
+};
+use crate::inbox::StoreError;
 
 /// How long a statement may take.
 const STATEMENT_TIMEOUT: &str = "15s";
@@ -19,6 +26,8 @@ const COUNTING_TIMEOUT: &str = "60s";
 const LOOK_TIMEOUT: &str = "60s";
 /// How long a transaction may stand still: a frozen process must not keep its locks.
 const STANDSTILL_TIMEOUT: &str = "10s";
+/// How long we wait for a batch of statements, each of which the server ends by itself: a link that died without a word ends nothing.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// How long a connection of the pool is waited for.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -59,6 +68,10 @@ impl Settings {
             ("idle_in_transaction_session_timeout", STANDSTILL_TIMEOUT),
             // a plan that is kept from when a table was empty reads all of it once it has grown
             ("plan_cache_mode", "force_custom_plan"),
+            // and what is asked here is asked by keys: to read all of a table that is still small only looks cheaper
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
         ]);
         PgPoolOptions::new().max_connections(self.pool_size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
@@ -94,4 +107,16 @@ impl Settings {
         // notices may quote what they are about
         self.address.clone().options([("client_min_messages", "warning")]).options(session)
     }
+}
+
+/// What was done on `connection` within [`ANSWER`]. One that gave no answer is closed without a word, as the link seems to be dead: in the
+/// pool it would be waited for.
+pub(super) fn in_time<T>(
+    connection: PoolConnection<Postgres>,
+    answer: Result<Result<T, StoreError>, Elapsed>,
+) -> Result<T, StoreError> {
+    answer.unwrap_or_else(|_elapsed| {
+        drop(connection.detach());
+        Err(silent())
+    })
 }

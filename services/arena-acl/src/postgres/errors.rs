@@ -42,6 +42,15 @@ pub(super) fn unknown(what: &'static str, column: &'static str) -> StoreError {
     }
 }
 
+/// The database did not answer in time.
+pub(super) fn silent() -> StoreError {
+    StoreError {
+        what: "the database has not answered in time".to_owned(),
+        class: Class::Transient { after: None },
+        outage: true,
+    }
+}
+
 fn class_of(error: &Error) -> Class {
     let Error::Database(refusal) = error else { return Class::Transient { after: None } }; // I/O, pool, the unknown
     match refusal.code().as_deref().and_then(|code| code.get(..2)) {

@@ -4,9 +4,14 @@ use chassis::{
     dead_letters::{DeadLetter, DeadLetters, PutError},
     failpoints,
 };
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 
-use super::{Postgres, errors::during};
+use super::{
+    Postgres,
+    connection::{ANSWER, in_time},
+    errors::during,
+};
 use crate::{inbox::StoreError, letters::class_name};
 
 impl DeadLetters for Postgres {
@@ -21,17 +26,22 @@ impl DeadLetters for Postgres {
 
 impl Postgres {
     async fn put_all(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
-        let failed = during("keeping a dead letter");
-        let mut transaction = self.pool.begin().await.map_err(&failed)?;
-        for letter in letters {
-            // one by one: arrays of headers of different lengths make no array
-            insert(&mut transaction, letter).await.map_err(&failed)?;
-        }
-        failpoints::hit("arena-acl.quarantine.before-commit");
-        transaction.commit().await.map_err(failed)?;
-        failpoints::hit("arena-acl.quarantine.after-commit");
-        Ok(())
+        let mut connection = self.pool.acquire().await.map_err(during("keeping a dead letter"))?;
+        let kept = timeout(ANSWER, insert_all(&mut connection, letters)).await;
+        in_time(connection, kept.map(|kept| kept.map_err(during("keeping a dead letter"))))
     }
+}
+
+async fn insert_all(connection: &mut PgConnection, letters: &[DeadLetter]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    for letter in letters {
+        // one by one: arrays of headers of different lengths make no array
+        insert(&mut transaction, letter).await?;
+    }
+    failpoints::hit("arena-acl.quarantine.before-commit");
+    transaction.commit().await?;
+    failpoints::hit("arena-acl.quarantine.after-commit");
+    Ok(())
 }
 
 async fn insert(connection: &mut PgConnection, letter: &DeadLetter) -> Result<(), sqlx::Error> {

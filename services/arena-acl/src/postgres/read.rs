@@ -14,16 +14,33 @@ use uuid::Uuid;
 use super::errors::{during, unknown};
 use crate::inbox::{StoreError, external_id};
 
-/// Table, Arena id, operation, position, status, attempts, ingested.
-type ChangeRow = (String, String, String, String, String, i32, Option<NaiveDateTime>);
+/// Place of its change in the batch, from 1; operation, position, status, attempts, ingested.
+type ChangeRow = (i64, String, String, String, i32, Option<NaiveDateTime>);
 
 /// Reads what is held of the objects of `changes`.
 pub(super) async fn held(connection: &mut PgConnection, changes: &[&Change]) -> Result<Held, StoreError> {
-    let (ids, owners) = participants(connection, changes).await?;
+    of(connection, changes, participants_of(changes)).await
+}
+
+/// The same without the UUIDs of participants, which no question depends on.
+pub(super) async fn asked(connection: &mut PgConnection, changes: &[&Change]) -> Result<Held, StoreError> {
+    of(connection, changes, BTreeSet::new()).await
+}
+
+async fn of(
+    connection: &mut PgConnection,
+    changes: &[&Change],
+    participants: BTreeSet<i64>,
+) -> Result<Held, StoreError> {
+    let (ids, owners) = participant_ids(connection, changes, participants).await?;
     let candidates = history::candidates(connection, changes).await?;
     let (hist_ids, hist_owners) = history::ids(connection, changes, &candidates).await?;
     let (courses, rows) = (courses(connection, changes).await?, rows(connection, changes).await?);
     Ok(Held { courses, rows, ids, owners, hist_ids, hist_owners, candidates })
+}
+
+fn participants_of(changes: &[&Change]) -> BTreeSet<i64> {
+    changes.iter().filter(|change| change.table == Table::Participants).map(|change| change.arena_id).collect()
 }
 
 async fn courses(
@@ -50,32 +67,32 @@ async fn courses(
         .collect()
 }
 
+/// Rows that count for the change of their object: those that are not older than it, and those that are unhandled. What was handled
+/// before it says nothing more, and there is ever more of that.
 async fn rows(
     connection: &mut PgConnection,
     changes: &[&Change],
 ) -> Result<HashMap<(Table, i64), Vec<HeldRow>>, StoreError> {
-    let wanted: BTreeSet<(Table, i64)> = changes.iter().map(|change| (change.table, change.arena_id)).collect();
-    let tables: Vec<&str> = wanted.iter().map(|(table, _)| table.name()).collect();
-    let ids: Vec<String> = wanted.iter().map(|(_, id)| id.to_string()).collect();
     let found: Vec<ChangeRow> = sqlx::query_as(
-        "SELECT row.arena_table_name, row.arena_id, row.operation_type, row.operation_pos, row.ingest_status, row.ingest_attempts, \
-             row.ingested_timestamp \
-         FROM unnest($1::text[], $2::text[]) AS wanted (arena_table_name, arena_id) \
-         JOIN arena_data AS row USING (arena_table_name, arena_id)",
+        "SELECT wanted.place, row.operation_type, row.operation_pos, row.ingest_status, row.ingest_attempts, row.ingested_timestamp \
+         FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (arena_table_name, arena_id, pos, place) \
+         JOIN arena_data AS row USING (arena_table_name, arena_id) \
+         WHERE row.ingest_status IN ('RETRY', 'FAILED', 'WAITING') OR lpad(row.operation_pos, 20, '0') COLLATE \"C\" >= wanted.pos",
     )
-    .bind(tables)
-    .bind(ids)
+    .bind(changes.iter().map(|change| change.table.name()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.arena_id.to_string()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| format!("{:0>20}", change.position.as_str())).collect::<Vec<_>>())
     .fetch_all(connection)
     .await
     .map_err(during("reading changes"))?;
     let mut rows: HashMap<(Table, i64), Vec<HeldRow>> = HashMap::new();
-    for (table, arena_id, operation, position, status, attempts, ingested) in found {
+    for (place, operation, position, status, attempts, ingested) in found {
         // only INVALID rows have such positions: a migration saw to that, and they count for nothing
         let Some(position) = Position::new(&position) else { continue };
         let unknown = |column| unknown("reading changes", column);
-        let table = Table::named(&table).ok_or_else(|| unknown("arena_table_name"))?;
-        let arena_id = arena_id.parse().map_err(|_not_asked_for| unknown("arena_id"))?;
-        rows.entry((table, arena_id)).or_default().push(HeldRow {
+        let change = usize::try_from(place - 1).ok().and_then(|place| changes.get(place));
+        let change = change.ok_or_else(|| unknown("place"))?;
+        rows.entry((change.table, change.arena_id)).or_default().push(HeldRow {
             operation: Operation::named(&operation).ok_or_else(|| unknown("operation_type"))?,
             position,
             status: IngestStatus::named(&status).ok_or_else(|| unknown("ingest_status"))?,
@@ -86,13 +103,12 @@ async fn rows(
     Ok(rows)
 }
 
-/// UUIDs of the batch's participants, and owners of the external ids it names: both are in 3.2.
-async fn participants(
+/// UUIDs of `participants`, and owners of the external ids that `changes` name: both are in 3.2.
+async fn participant_ids(
     connection: &mut PgConnection,
     changes: &[&Change],
+    participants: BTreeSet<i64>,
 ) -> Result<(HashMap<i64, HeldId>, HashMap<Uuid, String>), StoreError> {
-    let participants: BTreeSet<i64> =
-        changes.iter().filter(|change| change.table == Table::Participants).map(|change| change.arena_id).collect();
     let external: BTreeSet<Uuid> = changes.iter().filter_map(|change| external_id(change)).collect();
     if participants.is_empty() && external.is_empty() {
         return Ok((HashMap::new(), HashMap::new()));

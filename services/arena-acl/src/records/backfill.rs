@@ -6,11 +6,11 @@ use std::{
 };
 
 use domain::{
-    arena_acl::{Answers, Backfill, Change, Pass, Question, backfill},
+    arena_acl::{Answers, Backfill, Change, Pass, Question, Table, backfill},
     delivery::{Class, Settlement},
 };
 
-use super::{Batch, Records, chunks};
+use super::{Batch, Chunk, Records, chunks};
 use crate::inbox::{Inbox, Item, StoreError, Write};
 
 /// What became of a record of the import.
@@ -33,7 +33,7 @@ impl<I: Inbox> Records<I> {
     /// # Errors
     /// As the store says; of what was not stored before nothing is.
     pub async fn backfill(&self, items: &[Item]) -> Result<Vec<Backfilled>, StoreError> {
-        let changes: Vec<&Change> = items.iter().map(|item| &item.change).collect();
+        let changes: Vec<&Change> = items.iter().map(|item| &*item.change).collect();
         let held = self.inbox.read(&changes).await?;
         let batch = self.batch(items, Pass::Live);
         let mut answers = Answers::default();
@@ -76,8 +76,7 @@ impl<I: Inbox> Records<I> {
     /// Participants alone, so the chunks are in the order of the items.
     async fn store_wanted(&self, wanted: &[Item], answers: &Answers) -> Result<Vec<Backfilled>, StoreError> {
         let mut ended = Vec::with_capacity(wanted.len());
-        for chunk in chunks(wanted) {
-            let items: Vec<Item> = chunk.iter().filter_map(|place| wanted.get(*place).cloned()).collect();
+        for Chunk { items, .. } in chunks(Table::Participants, wanted) {
             match self.store_together(&items, answers).await {
                 Ok(stored) => ended.extend(stored),
                 Err(error) if error.ends_all() => return Err(error),

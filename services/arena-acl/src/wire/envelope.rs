@@ -59,7 +59,7 @@ pub fn read(payload: &[u8]) -> Result<Item, Unreadable> {
     let image = data.value.ok_or_else(|| unreadable("MISSING_DATA", format!("{} is absent or null", data.name)))?;
     let row = row(table, image.get()).map_err(|error| unreadable("BAD_ROW", error.to_string()))?;
     let change = Change { table, arena_id: id(&row), operation, position, timestamp, row };
-    Ok(Item { change, before: object(before), after: object(after), also: Vec::new(), trace: None })
+    Ok(Item { change: Arc::new(change), before: object(before), after: object(after), also: Vec::new(), trace: None })
 }
 
 /// A stored change with its row as the rules see it: [`Row::Unusable`] where its data section is missing or cannot be
@@ -76,7 +76,7 @@ pub fn stored(stored: &StoredChange) -> Item {
         timestamp: *timestamp,
         row: image.and_then(|image| row(*table, image).ok()).unwrap_or(Row::Unusable),
     };
-    Item { change, before: before.clone(), after: after.clone(), also: Vec::new(), trace: None }
+    Item { change: Arc::new(change), before: before.clone(), after: after.clone(), also: Vec::new(), trace: None }
 }
 
 /// A record that says what `stored` says, as Arena would send it: for feeding it back.

@@ -252,7 +252,7 @@ pub(crate) fn course(id: i64, position: &str) -> Item {
 pub(crate) fn item(table: Table, arena_id: i64, position: &str, row: Row, after: &str) -> Item {
     let position = Position::new(position).unwrap();
     let change = Change { table, arena_id, operation: Operation::Created, position, timestamp: at(6), row };
-    Item { change, before: None, after: Some(after.into()), also: Vec::new(), trace: None }
+    Item { change: std::sync::Arc::new(change), before: None, after: Some(after.into()), also: Vec::new(), trace: None }
 }
 
 /// An effect that stores the change in `status` and does nothing else.

@@ -2,4 +2,5 @@
 
 mod processes;
 mod schema;
+mod silence;
 mod size;

@@ -94,7 +94,7 @@ impl<S: Source, C: Consume> Flow<S, C> {
         lanes.forget(|work| {
             let goes = queued.contains_key(&work.number);
             if goes {
-                load.remove(&work.message);
+                load.remove(work);
                 metrics.returned(&work.message.source, reason);
             }
             goes

@@ -76,7 +76,7 @@ impl<S: Source, C: Consume> Flow<S, C> {
     pub(super) fn settle(&mut self, ticket: Ticket, work: &Work<C::Item>) {
         let partition = work.partition();
         self.lanes.settle(ticket);
-        self.load.remove(&work.message);
+        self.load.remove(work);
         self.assignment.finish(&partition, work.epoch, work.message.offset);
         self.liveness.moved(&partition);
         if let Some(age) = work.message.timestamp.and_then(|stamped| (self.clock.now() - stamped).to_std().ok()) {
@@ -93,7 +93,7 @@ impl<S: Source, C: Consume> Flow<S, C> {
         if !goes_on {
             self.drop_behind(&work);
             self.lanes.settle(ticket);
-            self.load.remove(&work.message);
+            self.load.remove(&work);
             self.metrics.returned(&work.message.source, GIVEN_UP);
             return;
         }

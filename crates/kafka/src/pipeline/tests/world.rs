@@ -70,6 +70,10 @@ impl Consume for Service {
         (key.into_iter().collect(), message)
     }
 
+    fn weight(&self, _item: &Message) -> usize {
+        0 // it is the message
+    }
+
     fn again(&self, item: &mut Message, attempt: u32) {
         item.attempt = attempt;
     }

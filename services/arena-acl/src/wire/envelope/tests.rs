@@ -36,7 +36,7 @@ fn reason_of(record: &Value) -> &'static str {
 fn a_record_becomes_a_change() {
     let item = read(record().to_string().as_bytes()).unwrap();
     assert_eq!(
-        item.change,
+        *item.change,
         Change {
             table: Table::Participants,
             arena_id: 70001,

@@ -1,5 +1,7 @@
 //! History rows: what they may be of, and their UUIDs (docs/spec/arena-acl.md 3.3, 4.10).
 
+use std::sync::Arc;
+
 use arena_acl::{
     inbox::{Inbox as _, Item},
     memory::HistIdTranslation,
@@ -109,7 +111,7 @@ pub(super) async fn an_external_id_that_another_history_row_took_at_once_is_refu
         ..marked(IngestStatus::ExternalSource)
     };
     let mut both = [history(9001, 5001, 3001), history(9002, 5002, 3002)];
-    both[1].change.position = Position::new("51").unwrap();
+    Arc::make_mut(&mut both[1].change).position = Position::new("51").unwrap();
     let refused = world.store().apply(&both, at(8), |item, _| write(effect(item))).await.unwrap_err();
     assert_eq!((refused.class, refused.outage), (Class::Permanent("refused_by_store"), false));
     assert_eq!(world.state().await.hist_id_translation, []);

@@ -135,8 +135,8 @@ pub(super) async fn the_bytes_come_unchanged_or_as_a_record_that_says_the_same(w
     let original = participant(70002, "102");
     assert_eq!((rebuilt.change.table, rebuilt.change.arena_id), (original.change.table, original.change.arena_id));
     assert_eq!(
-        (rebuilt.change.operation, rebuilt.change.position),
-        (original.change.operation, original.change.position)
+        (rebuilt.change.operation, &rebuilt.change.position),
+        (original.change.operation, &original.change.position)
     );
     assert_eq!(rebuilt.change.timestamp, original.change.timestamp);
     let json = |image: Option<std::sync::Arc<str>>| serde_json::from_str::<serde_json::Value>(&image.unwrap()).unwrap();

@@ -65,7 +65,7 @@ async fn meet(database: &FreshDatabase, first: Item, second: Item) -> Meeting {
 #[ignore = "needs Postgres: ./dev test"]
 async fn a_change_waits_for_another_process_and_sees_what_it_wrote() {
     let database = testkit::servers::postgres().await;
-    let meeting = meet(&database, participant(70001, "1"), participant(70001, "2")).await;
+    let meeting = meet(&database, participant(70001, "2"), participant(70001, "1")).await;
     assert!(!meeting.overlapped);
     let rows = meeting.seen.rows_of(Table::Participants, 70001);
     assert_eq!(rows.iter().map(|row| row.status).collect::<Vec<_>>(), [IngestStatus::Handled]);

@@ -67,7 +67,7 @@ async fn no_query_reads_a_large_table_from_end_to_end() {
     for round in 0..10 {
         let changes: Vec<Item> =
             (0..20).map(|n| participant(round * 20 + n, &format!("{}", 90_000 + round * 20 + n))).collect();
-        let all: Vec<_> = changes.iter().map(|item| &item.change).collect();
+        let all: Vec<_> = changes.iter().map(|item| &*item.change).collect();
         live.store.read(&all).await.unwrap();
         live.store
             .apply(&changes, at(8), |item, _| {
