@@ -61,7 +61,7 @@ crash SERVICE *ARGS:
 [group('test')]
 [no-exit-message]
 bench SERVICE *ARGS:
-    @service=$1 && shift && deploy/local/with-servers cargo bench --locked -p "$service" --bench full_path -- "$@"
+    @service=$1 && shift && deploy/local/with-servers cargo bench --locked -p "$service" --bench throughput -- "$@"
 
 # format the code
 [group('code')]

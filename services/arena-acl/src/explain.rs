@@ -117,7 +117,7 @@ impl Recorded {
             after: self.after.clone(),
             retry_at: self.retry_at,
         };
-        Some(wire::stored(&stored).change)
+        Some(Arc::unwrap_or_clone(wire::stored(&stored).change))
     }
 }
 

@@ -76,11 +76,16 @@ impl Change {
         format!("change {}", self.position)
     }
 
+    /// When Arena changed the row: another second for each change of a participant.
+    pub(crate) fn modified(&self) -> String {
+        format!("2025-03-01 09:15:{:02}", self.position % 60)
+    }
+
     pub(crate) fn after(&self) -> Value {
         json!({
             "TILTAKDELTAKER_ID": self.participant, "PERSON_ID": self.person(), "TILTAKGJENNOMFORING_ID": self.course,
             "DELTAKERSTATUSKODE": "GJENN", "DELTAKERTYPEKODE": "INNSOKT", "AARSAKVERDIKODE_STATUS": null,
-            "REG_DATO": "2025-02-20 08:00:00", "MOD_DATO": "2025-03-01 09:15:00", "DATO_FRA": "2025-04-01 00:00:00",
+            "REG_DATO": "2025-02-20 08:00:00", "MOD_DATO": self.modified(), "DATO_FRA": "2025-04-01 00:00:00",
             "DATO_TIL": null, "DATO_STATUSENDRING": "2025-03-01 09:15:00", "PROSENT_DELTID": 80, "ANTALL_DAGER_PR_UKE": 2.5,
             "BEGRUNNELSE_BESTILLING": self.mark(), "EKSTERN_ID": null, "REG_USER": "SYSTEM", "PARTISJON": null,
         })
