@@ -267,7 +267,7 @@ pub async fn explain<S: Inbox + Chronicle>(
     // handled changes need no outlook, and an object may have thousands of them
     let open: Vec<&Change> =
         decoded.iter().filter(|(recorded, _)| !is_done(recorded.status)).map(|(_, change)| change).collect();
-    let held = if open.is_empty() { Held::default() } else { store.read(&open).await? };
+    let held = if open.is_empty() { Held::default() } else { store.held(&open).await? };
     let mut waiting = Vec::with_capacity(courses.len());
     for course in &courses {
         waiting.push(if own(Table::Courses) { Some(store.waiting_for(*course).await?) } else { None });

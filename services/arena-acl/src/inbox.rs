@@ -204,6 +204,12 @@ pub trait Inbox: Send + Sync + 'static {
     /// As [`StoreError`] says.
     fn read(&self, changes: &[&Change]) -> impl Future<Output = Result<Held, StoreError>> + Send;
 
+    /// The same with nothing left out, for who tells what would become of `changes`; several may be of one object.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn held(&self, changes: &[&Change]) -> impl Future<Output = Result<Held, StoreError>> + Send;
+
     /// Makes `items` durable as `decide` says, all or none, and says how each ended, in order; `None` where `decide`
     /// left the item as it was. Twice is the same as once, as far as `decide` makes it so.
     ///

@@ -98,6 +98,10 @@ impl Inbox for Memory {
         Ok(Held { ids: HashMap::new(), ..held::read(&self.lock(), changes) })
     }
 
+    async fn held(&self, changes: &[&Change]) -> Result<Held, StoreError> {
+        Ok(held::read(&self.lock(), changes))
+    }
+
     async fn apply<D>(
         &self,
         items: &[Item],

@@ -207,7 +207,7 @@ impl<S: Inbox + Audit, L: Listener> Run<'_, S, L> {
                 .filter_map(|row| Some((row, row.change()?)))
                 .collect();
             let changes: Vec<&Change> = old.iter().map(|(_, change)| change).collect();
-            let held = self.store.read(&changes).await?;
+            let held = self.store.held(&changes).await?;
             let free = old.iter().filter(|(row, change)| {
                 let (operation, position) = (row.operation, change.position.clone());
                 let stored =

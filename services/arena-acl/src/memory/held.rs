@@ -37,8 +37,11 @@ fn courses(state: &State, changes: &[&Change]) -> HashMap<CourseId, HeldCourse> 
 }
 
 fn rows(state: &State, changes: &[&Change]) -> HashMap<(Table, i64), Vec<HeldRow>> {
-    let wanted: HashMap<(Table, i64), &Position> =
-        changes.iter().map(|change| ((change.table, change.arena_id), &change.position)).collect();
+    let mut wanted: HashMap<(Table, i64), &Position> = HashMap::new();
+    for change in changes {
+        let oldest = wanted.entry((change.table, change.arena_id)).or_insert(&change.position);
+        *oldest = (*oldest).min(&change.position);
+    }
     let mut rows: HashMap<(Table, i64), Vec<HeldRow>> = HashMap::new();
     for row in &state.arena_data {
         let Ok(arena_id) = row.arena_id.parse() else { continue };

@@ -25,6 +25,12 @@ impl Inbox for Postgres {
         in_time(connection, held)
     }
 
+    async fn held(&self, changes: &[&Change]) -> Result<Held, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(during("reading all that is held"))?;
+        let held = timeout(ANSWER, read::held(&mut connection, changes)).await;
+        in_time(connection, held)
+    }
+
     async fn apply<D>(
         &self,
         items: &[Item],
