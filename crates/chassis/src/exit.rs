@@ -6,7 +6,7 @@
 //! | 1 | failed |
 //! | 3 | done in part |
 //! | 64 | the command line is not understood |
-//! | 78 | the settings are not complete or not readable |
+//! | 78 | the settings are not complete or not readable, or name what the process must not work on |
 //! | 130 | a second signal ended the process at once ([`crate::parts::stop_signal`]) |
 
 use std::{
@@ -37,15 +37,24 @@ pub enum Error {
     /// The settings.
     #[error("settings are not complete or not readable")]
     Settings(#[from] Problems),
+    /// What the settings name is not what the process may work on, and waiting will not change that.
+    #[error("refused")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else.
     #[error("failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A failure that telemetry has logged already, with its causes.
+    /// A failure that telemetry has logged already, with its causes; its exit code.
     #[error("failed, as logged")]
-    Logged,
+    Logged(u8),
 }
 
 impl Error {
+    /// The settings lead to what the process must not work on: code 78.
+    #[must_use]
+    pub fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Refused(Box::new(error))
+    }
+
     /// A failure of the command itself: code 1.
     #[must_use]
     pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -58,8 +67,9 @@ impl Error {
         match self {
             Self::Usage(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => 0,
             Self::Usage(_) => 64,
-            Self::Settings(_) => 78,
-            Self::Failed(_) | Self::Logged => 1,
+            Self::Settings(_) | Self::Refused(_) => 78,
+            Self::Failed(_) => 1,
+            Self::Logged(code) => *code,
         }
     }
 
@@ -68,8 +78,8 @@ impl Error {
         let printed = match self {
             Self::Usage(error) => error.print(),
             Self::Settings(problems) => writeln!(io::stderr(), "{problems}"),
-            Self::Failed(error) => writeln!(io::stderr(), "error: {}", causes(error.as_ref())),
-            Self::Logged => Ok(()),
+            Self::Refused(error) | Self::Failed(error) => writeln!(io::stderr(), "error: {}", causes(error.as_ref())),
+            Self::Logged(_) => Ok(()),
         };
         // the exit code still tells what a closed standard error cannot
         printed.unwrap_or_default();
@@ -128,8 +138,9 @@ mod tests {
         assert_eq!(usage(ErrorKind::DisplayHelp), 0);
         assert_eq!(usage(ErrorKind::DisplayVersion), 0);
         assert_eq!(Error::from(problems()).code(), 78);
+        assert_eq!(Error::refused(Inner).code(), 78);
         assert_eq!(Error::failed(Inner).code(), 1);
-        assert_eq!(Error::Logged.code(), 1);
+        assert_eq!(Error::Logged(78).code(), 78);
     }
 
     #[test]
@@ -144,7 +155,7 @@ mod tests {
     fn done_in_part_is_told_apart_from_done() {
         assert_eq!(report(Ok(Done::All)), ExitCode::SUCCESS);
         assert_eq!(report(Ok(Done::InPart)), ExitCode::from(3));
-        assert_eq!(report(Err(Error::Logged)), ExitCode::from(1));
+        assert_eq!(report(Err(Error::Logged(1))), ExitCode::from(1));
     }
 
     #[test]

@@ -125,16 +125,17 @@ impl Telemetry {
     /// Logs how the process ended, a failure with all its causes, and writes out what is not yet written.
     ///
     /// # Errors
-    /// [`exit::Error::Logged`] for a failure: it needs no second telling.
-    pub fn close<E: std::error::Error>(self, result: Result<Done, E>) -> Result<Done, exit::Error> {
+    /// [`exit::Error::Logged`] for a failure, with its exit code: it needs no second telling.
+    pub fn close(self, result: Result<Done, impl Into<exit::Error>>) -> Result<Done, exit::Error> {
         let told = match result {
             Ok(done) => {
                 info!("{}", if done == Done::All { "done" } else { "done in part" });
                 Ok(done)
             }
             Err(error) => {
-                error!("failed: {}", exit::causes(&error));
-                Err(exit::Error::Logged)
+                let error = error.into();
+                error!("{}", exit::causes(&error));
+                Err(exit::Error::Logged(error.code()))
             }
         };
         if let Some(traces) = self.traces {

@@ -1,6 +1,6 @@
 //! Wiring: the only file that names the real adapters.
 
-use std::{fmt, io, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc};
 
 use chassis::{
     admin,
@@ -33,7 +33,7 @@ use crate::{
     kafka::{GROUP, IMPORT_GROUP, PRODUCER},
     neighbours::{LIMITS, Neighbours},
     postgres::Postgres,
-    service::{Service, Wiring},
+    service::{SchemaError, Service, Wiring},
     settings::Settings,
     standalone, terminal,
 };
@@ -57,7 +57,11 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             let telemetry = telemetry::init(&settings.telemetry, NAME, VERSION);
             telemetry.close(serve(settings).await.map(|()| Done::All))
         }
-        Command::Migrate => done(Postgres::new(&command_settings()?.database).migrate().await),
+        Command::Migrate => {
+            let settings = command_settings()?;
+            Postgres::new(&settings.database).migrate().await.map_err(AppError::Schema)?;
+            Ok(Done::All)
+        }
         Command::Check(asked) => check(&command_settings()?, &asked).await,
         Command::Explain(asked) => commands::explain::run(&*command_service(&command_settings()?)?, asked).await,
         Command::Verify(asked) => commands::verify::run(&*command_service(&command_settings()?)?, asked).await,
@@ -117,6 +121,23 @@ pub enum AppError {
     /// A part failed.
     #[error("the service ended")]
     Parts(#[from] PartsError),
+    /// The schema could not be brought up to date.
+    #[error("migration failed")]
+    Schema(#[source] SchemaError),
+}
+
+impl From<AppError> for exit::Error {
+    /// A database that must not be taken over is a setting that leads to the wrong place (specification 3.9), whoever found it.
+    fn from(error: AppError) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(found) = cause {
+            if matches!(found.downcast_ref(), Some(SchemaError::OldVersion { .. })) {
+                return Self::refused(error);
+            }
+            cause = found.source();
+        }
+        Self::failed(error)
+    }
 }
 
 async fn serve(settings: Settings) -> Result<(), AppError> {

@@ -36,7 +36,7 @@ pub use self::{
 };
 use crate::{
     inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write},
-    service::Store,
+    service::{SchemaError, Store},
 };
 
 /// The store. A clone is the same store.
@@ -184,7 +184,7 @@ fn stored(row: &ArenaData) -> StoredChange {
 }
 
 impl Store for Memory {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<(), SchemaError> {
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ mod operations;
 mod outbox;
 mod quarantine;
 mod read;
+mod takeover;
 mod turn;
 mod wake;
 mod write;

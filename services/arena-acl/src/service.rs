@@ -52,8 +52,35 @@ pub trait Store:
     /// Brings the schema up to date. Twice, also at once, is the same as once.
     ///
     /// # Errors
-    /// As [`StoreError`] says.
-    fn migrate(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// As [`SchemaError`] says.
+    fn migrate(&self) -> impl Future<Output = Result<(), SchemaError>> + Send;
+}
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SchemaError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database of the old service is not where our migrations begin (specification 3.9). Nothing was changed.
+    #[error("the database is at version {found} of the old service, and only version {wanted} can be taken over")]
+    OldVersion {
+        /// The version in the database; `none` where none succeeded.
+        found: String,
+        /// The one that can be taken over.
+        wanted: &'static str,
+    },
+}
+
+impl SchemaError {
+    /// Where the failure lies.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Store(error) => error.class,
+            Self::OldVersion { .. } => Class::Fatal,
+        }
+    }
 }
 
 /// What the service is made of.
@@ -106,7 +133,7 @@ pub struct Service<S> {
 pub enum ServiceError {
     /// The schema could not be brought up to date, and waiting will not help.
     #[error("migration failed")]
-    Schema(#[source] StoreError),
+    Schema(#[source] SchemaError),
     /// The consuming loop.
     #[error("consuming failed")]
     Consume(#[from] ConsumeError<Fatal>),
@@ -330,7 +357,7 @@ impl<S: Store> Service<S> {
         for attempt in 1.. {
             let error = match self.schema.get_or_try_init(|| self.store.migrate()).await {
                 Ok(()) => return Ok(true),
-                Err(error) if error.class == Class::Fatal => return Err(ServiceError::Schema(error)),
+                Err(error) if error.class() == Class::Fatal => return Err(ServiceError::Schema(error)),
                 Err(error) => error,
             };
             warn!(%error, "the start waits for the database");

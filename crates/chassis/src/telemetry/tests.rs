@@ -26,8 +26,11 @@ fn without_settings_the_lines_are_json() {
 #[test]
 fn closing_keeps_how_the_process_ended() {
     let telemetry = || Telemetry { traces: None };
-    assert!(matches!(telemetry().close(Ok::<_, std::fmt::Error>(Done::InPart)), Ok(Done::InPart)));
-    assert!(matches!(telemetry().close(Err(std::fmt::Error)), Err(exit::Error::Logged)));
+    assert!(matches!(telemetry().close(Ok::<_, exit::Error>(Done::InPart)), Ok(Done::InPart)));
+    let failed = exit::Error::failed(std::fmt::Error);
+    assert!(matches!(telemetry().close(Err(failed)), Err(exit::Error::Logged(1))));
+    let refused = exit::Error::refused(std::fmt::Error);
+    assert!(matches!(telemetry().close(Err(refused)), Err(exit::Error::Logged(78))));
 }
 
 #[test]
@@ -45,7 +48,7 @@ fn the_child_starts_panics_and_fails() {
     let data = std::hint::black_box("canary");
     panic::catch_unwind(|| panic!("{data}")).unwrap_err();
     drop(again);
-    telemetry.close(Err(std::fmt::Error)).unwrap_err();
+    telemetry.close(Err(exit::Error::failed(std::fmt::Error))).unwrap_err();
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl JdbcError {
 /// The connection that `text` describes. Certificates and key are read now, so a missing file is found at the start.
 ///
 /// Parameters: `user`, `password`, `sslmode` (default `prefer`), `ssl`, `sslrootcert`, `sslcert`, `sslkey` (PEM, or DER in
-/// PKCS#8 form without password), `ApplicationName`. Others steer the Java driver and are ignored.
+/// PKCS#8 form without password), `ApplicationName`, `currentSchema` (the search path). Others steer the Java driver and are ignored.
 ///
 /// # Errors
 /// The first part that is wrong.
@@ -72,6 +72,9 @@ pub(super) fn read(text: &str) -> Result<PgConnectOptions, JdbcError> {
     }
     if let Some(name) = parameter("ApplicationName") {
         options = options.application_name(&name);
+    }
+    if let Some(schema) = parameter("currentSchema").filter(|schema| !schema.is_empty()) {
+        options = options.options([("search_path", schema)]);
     }
     match (parameter("sslmode"), parameter("ssl").as_deref()) {
         (Some(mode), _) => options = options.ssl_mode(ssl_mode(&mode)?),
@@ -149,6 +152,13 @@ mod tests {
         assert!(matches!(options.get_ssl_mode(), PgSslMode::Prefer));
         let options = read("jdbc:postgresql://h/db?user=u&ssl=true").unwrap();
         assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
+    }
+
+    #[test]
+    fn a_schema_is_where_names_are_looked_up() {
+        let options = read("jdbc:postgresql://h/db?user=u&currentSchema=acl,public").unwrap();
+        assert_eq!(options.get_options(), Some("-c search_path=acl,public"));
+        assert_eq!(read("jdbc:postgresql://h/db?user=u&currentSchema=").unwrap().get_options(), None);
     }
 
     #[test]

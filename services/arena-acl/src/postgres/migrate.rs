@@ -1,12 +1,16 @@
-//! Bringing the schema up to date.
+//! Bringing the schema up to date, also that of the old service.
 
 use sqlx::{migrate::Migrator, postgres::PgPoolOptions};
 
 use super::{
     Postgres,
     errors::{during, during_migration},
+    takeover,
 };
-use crate::{inbox::StoreError, service::Store};
+use crate::{
+    inbox::StoreError,
+    service::{SchemaError, Store},
+};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -14,13 +18,15 @@ impl Postgres {
     /// Brings the schema up to date. Twice is the same as once; of several processes one works and the others wait for it.
     ///
     /// # Errors
-    /// As [`StoreError`] says; `Fatal` if the schema is of a newer version, or a migration was changed after it was applied.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    /// As [`SchemaError`] says; `Fatal` if the schema is of a newer version, or a migration was changed after it was applied.
+    pub async fn migrate(&self) -> Result<(), SchemaError> {
         // on a connection of its own: a migration may take longer than any other statement
         let options = self.settings.options([("statement_timeout", "0")]);
         let one = PgPoolOptions::new().max_connections(1).connect_with(options);
         let one = one.await.map_err(during("connecting to migrate"))?;
+        takeover::check(&one).await?;
         MIGRATIONS.run(&one).await.map_err(during_migration)?;
+        takeover::grant(&one).await?;
         one.close().await;
         Ok(())
     }
@@ -52,7 +58,7 @@ impl Postgres {
 }
 
 impl Store for Postgres {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<(), SchemaError> {
         Self::migrate(self).await
     }
 }

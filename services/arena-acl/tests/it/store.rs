@@ -29,6 +29,10 @@ use sqlx::{
 use testkit::servers::FreshDatabase;
 use uuid::Uuid;
 
+/// The tables of the old service, and its indexes beside those of its keys.
+pub(crate) const OLD_TABLES: &str = include_str!("../old_service/tables.sql");
+pub(crate) const OLD_INDEXES: &str = include_str!("../old_service/indexes.sql");
+
 /// A store, and what it holds.
 pub(crate) trait World: Send + Sync + Sized {
     type Store: Inbox

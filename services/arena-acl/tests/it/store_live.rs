@@ -4,3 +4,4 @@ mod processes;
 mod schema;
 mod silence;
 mod size;
+mod takeover;

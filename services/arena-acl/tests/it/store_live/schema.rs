@@ -37,7 +37,7 @@ async fn a_schema_of_a_newer_version_is_refused() {
         .execute(&live.reader)
         .await
         .unwrap();
-    assert_eq!(live.store.migrate().await.unwrap_err().class, Class::Fatal);
+    assert_eq!(live.store.migrate().await.unwrap_err().class(), Class::Fatal);
 }
 
 #[tokio::test]
