@@ -63,6 +63,12 @@ crash SERVICE *ARGS:
 bench SERVICE *ARGS:
     @service=$1 && shift && deploy/local/with-servers cargo bench --locked -p "$service" --bench throughput -- "$@"
 
+# how PostgreSQL carries out the statements of a service on ten million rows (ROWS: on another number); takes 15 minutes and 8 GB
+[group('test')]
+[no-exit-message]
+explain-plans SERVICE ROWS='10000000':
+    @TRUECOPY_PLAN_ROWS=$2 deploy/local/with-servers cargo test --locked -p "$1" --test it -- --ignored --nocapture plans::
+
 # format the code
 [group('code')]
 [no-exit-message]

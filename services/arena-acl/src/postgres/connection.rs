@@ -78,7 +78,8 @@ impl Settings {
 
     /// Connections without a limit of time for their statements, made when they are needed: as many as there are things that operators do.
     pub(super) fn long_pool(&self) -> PgPool {
-        let address = self.options([("statement_timeout", "0")]);
+        // they sort millions of rows
+        let address = self.options([("statement_timeout", "0"), ("work_mem", "64MB")]);
         PgPoolOptions::new().max_connections(4).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(address)
     }
 

@@ -15,17 +15,23 @@ impl Operations for Postgres {
     }
 
     async fn requeue_latest(&self, table: Table, newest: Newest) -> Result<u64, StoreError> {
+        // in the order of arrival, in which the rows lie: millions of them here and there take hours
         let statement = match newest {
             Newest::ByPosition => {
-                "UPDATE arena_data SET ingest_status = 'RETRY', ingest_attempts = 0, last_attempted = NULL WHERE id IN ( \
+                "WITH newest AS ( \
                      SELECT DISTINCT ON (arena_id) id FROM arena_data \
                      WHERE arena_table_name = $1 AND ingest_status = 'HANDLED' \
-                     ORDER BY arena_id, arena_position(operation_pos) DESC NULLS LAST, id DESC)"
+                     ORDER BY arena_id, arena_position(operation_pos) DESC NULLS LAST, id DESC), \
+                 chosen AS MATERIALIZED (SELECT id FROM newest ORDER BY id) \
+                 UPDATE arena_data AS row SET ingest_status = 'RETRY', ingest_attempts = 0, last_attempted = NULL \
+                 FROM chosen WHERE row.id = chosen.id"
             }
             Newest::ById => {
-                "UPDATE arena_data SET ingest_status = 'RETRY', ingest_attempts = 0, last_attempted = NULL WHERE id IN ( \
-                     SELECT max(id) FROM arena_data \
-                     WHERE arena_table_name = $1 AND ingest_status = 'HANDLED' GROUP BY arena_id)"
+                "WITH chosen AS MATERIALIZED ( \
+                     SELECT max(id) AS id FROM arena_data \
+                     WHERE arena_table_name = $1 AND ingest_status = 'HANDLED' GROUP BY arena_id ORDER BY max(id)) \
+                 UPDATE arena_data AS row SET ingest_status = 'RETRY', ingest_attempts = 0, last_attempted = NULL \
+                 FROM chosen WHERE row.id = chosen.id"
             }
         };
         let done = sqlx::query(statement).bind(table.name()).execute(&self.long).await;

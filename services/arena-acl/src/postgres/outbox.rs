@@ -81,12 +81,14 @@ impl Outbox for Postgres {
     }
 
     async fn published(&self, ids: &[i64], now: NaiveDateTime) -> Result<(), StoreError> {
-        // what left long ago is deleted in passing, a bounded number at a time
+        // what left long ago is deleted in passing, a bounded number at a time. An array and an order: without the one the planner may join with
+        // the whole table, without the other read it in search of the few
         sqlx::query(
             "WITH marked AS ( \
                  UPDATE outbox SET published_at = $2, payload = NULL WHERE id = ANY($1) AND published_at IS NULL) \
-             DELETE FROM outbox WHERE id IN ( \
-                 SELECT id FROM outbox WHERE published_at < $2 - make_interval(days => $3) LIMIT 1000)",
+             DELETE FROM outbox WHERE id = ANY (ARRAY ( \
+                 SELECT id FROM outbox WHERE published_at < $2 - make_interval(days => $3) \
+                 ORDER BY published_at LIMIT 1000))",
         )
         .bind(ids)
         .bind(now)

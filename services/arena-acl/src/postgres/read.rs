@@ -115,9 +115,10 @@ async fn participant_ids(
     }
     let wanted: Vec<String> = participants.iter().map(ToString::to_string).collect();
     let found: Vec<(Uuid, String, String, bool)> = sqlx::query_as(
-        "SELECT id.amt_id, id.arena_table_name, id.arena_id, hist.amt_id IS NOT NULL \
+        // looked up one by one: where the planner may join, it may read a whole table
+        "SELECT id.amt_id, id.arena_table_name, id.arena_id, \
+             (SELECT true FROM arena_data_hist_id_translation AS hist WHERE hist.amt_id = id.amt_id) IS NOT NULL \
          FROM arena_data_id_translation AS id \
-         LEFT JOIN arena_data_hist_id_translation AS hist ON hist.amt_id = id.amt_id \
          WHERE id.arena_table_name = $1 AND id.arena_id = ANY($2) OR id.amt_id = ANY($3)",
     )
     .bind(Table::Participants.name())

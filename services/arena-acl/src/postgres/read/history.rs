@@ -24,11 +24,15 @@ pub(super) async fn candidates(connection: &mut PgConnection, changes: &[&Change
         wanted.into_iter().map(|(person, course)| (person.0, course.0)).unzip();
     type Row = (i64, i64, i64, Option<NaiveDate>, Option<NaiveDate>, Option<NaiveDateTime>, Option<Uuid>, bool);
     let found: Vec<Row> = sqlx::query_as(
+        // looked up one by one (`OFFSET 0` sees to it): where the planner may join and was never told how large the tables are, it reads all of
+        // them for each batch
         "SELECT known.person_id, known.gjennomforing_id, known.arena_id, known.dato_fra, known.dato_til, \
-                known.dato_statusendring, id.amt_id, known.status = $4 \
-         FROM unnest($1::bigint[], $2::bigint[]) AS wanted (person_id, gjennomforing_id) \
-         JOIN deltaker AS known USING (person_id, gjennomforing_id) \
-         LEFT JOIN arena_data_id_translation AS id ON id.arena_table_name = $3 AND id.arena_id = known.arena_id::text \
+                known.dato_statusendring, \
+                (SELECT id.amt_id FROM arena_data_id_translation AS id \
+                 WHERE id.arena_table_name = $3 AND id.arena_id = known.arena_id::text), known.status = $4 \
+         FROM unnest($1::bigint[], $2::bigint[]) AS wanted (person_id, gjennomforing_id), \
+             LATERAL (SELECT * FROM deltaker AS row \
+                 WHERE row.person_id = wanted.person_id AND row.gjennomforing_id = wanted.gjennomforing_id OFFSET 0) AS known \
          WHERE known.arena_source_table = $3",
     )
     .bind(persons)

@@ -19,15 +19,16 @@ impl Batch<'_> {
         // a course that comes late may have a hundred thousand rows waiting, and a timeout would come again at every try
         sqlx::query("SET LOCAL statement_timeout = '60s'").execute(&mut *connection).await.map_err(&failed)?;
         sqlx::query(
+            // the table is asked for outside, or its index would be taken to be as good as those over the course
             "WITH waiting AS ( \
-                 SELECT id FROM arena_data \
-                 WHERE ingest_status IN ('WAITING', 'RETRY') AND arena_table_name = ANY($1) \
+                 SELECT id, arena_table_name FROM arena_data \
+                 WHERE ingest_status IN ('WAITING', 'RETRY') \
                    AND (arena_course_id(before) = ANY($2) OR arena_course_id(after) = ANY($2)) \
                    AND (ingest_status = 'WAITING' OR retry_at IS NULL OR retry_at > $3) \
                  ORDER BY arena_table_name, operation_type, operation_pos FOR NO KEY UPDATE) \
              UPDATE arena_data AS row SET ingest_status = 'RETRY', retry_at = $3, \
                  ingest_attempts = CASE row.ingest_status WHEN 'WAITING' THEN 0 ELSE row.ingest_attempts END \
-             FROM waiting WHERE row.id = waiting.id",
+             FROM waiting WHERE row.id = waiting.id AND waiting.arena_table_name = ANY($1)",
         )
         .bind(vec![Table::Participants.name(), Table::History.name()])
         .bind(courses.into_iter().map(|course| course.0).collect::<Vec<_>>())
@@ -46,10 +47,15 @@ impl Batch<'_> {
             return Ok(());
         }
         sqlx::query(
+            // looked up one by one (`OFFSET 0` sees to it), by participant alone: where the planner may choose and was never told of the rows, it
+            // reads all of the table, or all in RETRY
             "WITH waiting AS ( \
                  SELECT id FROM arena_data \
-                 WHERE arena_id = ANY($2) AND arena_table_name = $1 AND ingest_status = 'RETRY' \
-                   AND (retry_at IS NULL OR retry_at > $3) \
+                 WHERE id = ANY (ARRAY ( \
+                     SELECT known.id FROM unnest($2::text[]) AS wanted (arena_id), LATERAL ( \
+                         SELECT id FROM arena_data AS row \
+                         WHERE row.arena_id = wanted.arena_id AND row.arena_table_name = $1 OFFSET 0) AS known)) \
+                   AND ingest_status = 'RETRY' AND (retry_at IS NULL OR retry_at > $3) \
                  ORDER BY operation_type, operation_pos FOR NO KEY UPDATE) \
              UPDATE arena_data AS row SET retry_at = $3 FROM waiting WHERE row.id = waiting.id",
         )
