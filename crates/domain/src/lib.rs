@@ -5,3 +5,4 @@
 pub mod delivery;
 
 pub mod arena_acl;
+pub mod reval_sync;
