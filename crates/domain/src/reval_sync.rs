@@ -2,7 +2,8 @@
 //!
 //! A [`Slots`] holds documents; each source has one file with what its messages do to them: the [trainee] extract and trainee updates, [doctor]
 //! summaries and doctor events, the outcome of [recommendation]s, [connection] logs, [hidden] discrepancies. A run applies all of them to slots that
-//! hold everything; a change event is applied, by the same functions, to slots that hold what it can touch. Rule numbers in this module are
+//! hold everything; a change event is applied, by the same functions, to slots that hold what it can touch. The way of a [run] through its stages
+//! is a state machine of its own. Rule numbers in this module are
 //! those of `docs/spec/reval-sync.md`; null and absent are the same everywhere (R-WIRE-4).
 
 pub mod connection;
@@ -11,6 +12,7 @@ mod document;
 pub mod hidden;
 mod number;
 pub mod recommendation;
+pub mod run;
 mod slots;
 pub mod trainee;
 
