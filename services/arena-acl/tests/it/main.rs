@@ -6,6 +6,7 @@ mod external;
 mod help;
 mod jobs;
 mod leader;
+mod operations_page;
 mod plans;
 mod publisher;
 mod records;

@@ -39,7 +39,14 @@ impl Database {
                 "INSERT INTO gjennomforing (arena_id, tiltak_kode, is_valid, id) \
                  SELECT arena_id, tiltak_kode, is_valid, id FROM jsonb_populate_recordset(NULL::gjennomforing, $1)",
             ),
-            ("arena_data", "INSERT INTO arena_data SELECT * FROM jsonb_populate_recordset(NULL::arena_data, $1)"),
+            (
+                "arena_data",
+                "INSERT INTO arena_data (id, arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, \
+                 ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note) \
+                 SELECT id, arena_table_name, arena_id, operation_type, operation_pos, operation_timestamp, \
+                 ingest_status, ingested_timestamp, ingest_attempts, last_attempted, before, after, note \
+                 FROM jsonb_populate_recordset(NULL::arena_data, $1)",
+            ),
             (
                 "deltaker",
                 "INSERT INTO deltaker (id, arena_id, person_id, gjennomforing_id, dato_fra, dato_til, reg_dato, mod_dato, \
