@@ -19,6 +19,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
 };
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::{
@@ -34,8 +35,13 @@ const TICK: Duration = Duration::from_millis(20);
 /// One event holds at most this many messages, or these bytes and one message.
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// The loop takes messages at once; if this much stands before it, it is held up, and fetching pauses until half of it is gone.
+/// The loop takes messages at once; if this much stands before it, it is held up, and nothing is taken until half of it is gone.
 const BACKLOG_BYTES: usize = 1024 * 1024;
+/// How long nothing is taken from librdkafka before it is told to pause. What it holds it drops with a pause, and half a second went by in a
+/// measurement until it had fetched it again; but what it asks meanwhile, as a rebalance, waits so long.
+const HOLD: Duration = Duration::from_secs(1);
+/// How often is looked whether to go on, while nothing is taken.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What a record weighs: its bytes, and something for itself, or many empty ones would weigh nothing.
 pub(super) fn size(record: &Record) -> usize {
@@ -53,6 +59,8 @@ pub(super) struct Poll {
     revoked: Vec<Partition>,
     asked_to_pause: bool,
     backlog: bool,
+    /// Since when nothing is to be taken.
+    held_since: Option<Instant>,
     paused: bool,
 }
 
@@ -116,13 +124,21 @@ impl Poll {
             revoked: Vec::new(),
             asked_to_pause: false,
             backlog: false,
+            held_since: None,
             paused: false,
         })
     }
 
     /// Polls until it is told to close or the consumer fails for good.
     pub(super) fn run(mut self) {
-        while self.obey() && self.fetch() {
+        while self.obey() {
+            if self.held_since.is_some() && !self.paused {
+                thread::sleep(LOOK);
+                continue;
+            }
+            if !self.fetch() {
+                break;
+            }
             self.rebalance();
             if let Err(error) = self.replace_orphan() {
                 self.say(Event::Failed(error));
@@ -231,11 +247,13 @@ impl Poll {
         }
     }
 
-    /// Pauses or resumes what is assigned, where that changed.
+    /// Holds back for a while, then pauses what is assigned; resumes it.
     fn steer(&mut self) {
         let waiting = self.handed.bytes();
         self.backlog = if self.backlog { waiting > BACKLOG_BYTES / 2 } else { waiting >= BACKLOG_BYTES };
-        let pause = self.asked_to_pause || self.backlog;
+        let hold = self.asked_to_pause || self.backlog;
+        self.held_since = hold.then(|| self.held_since.unwrap_or_else(Instant::now));
+        let pause = self.held_since.is_some_and(|since| since.elapsed() >= HOLD);
         if pause != self.paused {
             self.paused = pause;
             self.set_paused(&self.shares.partitions(), pause);
