@@ -44,8 +44,8 @@ pub struct Group {
 /// A member of a group. librdkafka is polled on a thread of its own that never waits for work, so the group keeps its member
 /// however long a message takes.
 ///
-/// Between that thread and [`Source::next`] stands at most 1 MiB of messages (and one more batch): beyond, the thread pauses by itself.
-/// librdkafka holds another 2 MiB.
+/// Between that thread and [`Source::next`] stands at most 1 MiB of messages (and one more batch): beyond, the thread takes
+/// nothing, and pauses after a second. librdkafka holds another 2 MiB.
 #[derive(Debug)]
 pub struct Consumer {
     events: UnboundedReceiver<Event>,
