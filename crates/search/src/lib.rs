@@ -1,0 +1,3 @@
+//! Elasticsearch (7.4 and later) and OpenSearch (1 and later), as far as services here need them.
+
+pub mod engine;

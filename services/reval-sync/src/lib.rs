@@ -1,0 +1,1 @@
+//! reval-sync: rebuilds the index of trainee doctors beside the live one, swaps it in one step, and keeps it true.
