@@ -121,6 +121,9 @@ pub enum Query {
     Below(String, Value),
     /// Two keyword fields differ; both missing is equal (the script of R-VIEW-3).
     Differ(String, String),
+    /// An entry of a nested list holds it; the fields in it are named from the document (`hiddenDiscrepancies.id.keyword`). Outside of
+    /// it no query sees into a nested list.
+    Nested(String, Box<Query>),
     /// Each holds.
     Every(Vec<Query>),
     /// At least one holds.
@@ -224,13 +227,14 @@ pub trait Engine: Send + Sync + 'static {
     /// The indices whose own name matches (`masterdoctorindex*`) or which an alias of that name or pattern names, by name.
     fn indices(&self, pattern: &str) -> impl Future<Output = Result<Vec<Index>, Error>> + Send;
 
-    /// Carries out all actions at once, or none. [`Error::Unavailable`]: it may have happened.
+    /// Carries out all actions at once, or none. To add an alias again replaces its filter; one that is not there is removed already.
+    /// [`Error::Unavailable`]: it may have happened.
     fn aliases(&self, actions: &[AliasAction]) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Changes dynamic settings of an index, as `{"index":{"number_of_replicas":1}}`.
     fn set(&self, name: &str, settings: &Value) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Copies a write-blocked index under another name. [`Error::Exists`] when that is taken.
+    /// Copies a write-blocked index under another name; the copy takes writes. [`Error::Exists`] when that is taken.
     fn clone_index(&self, from: &str, to: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Waits until the index is at least yellow; `false` when it is not after `limit`.
@@ -245,7 +249,8 @@ pub trait Engine: Send + Sync + 'static {
     /// The documents with those ids, in their order; as of the last write, not of the last refresh. `name` is an index.
     fn get(&self, name: &str, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Document>>, Error>> + Send;
 
-    /// A page of at most `size` documents, as of the last refresh, in ascending order of `sort` (a field whose values are unique; missing ones last).
+    /// A page of at most `size` documents (10,000 at most), as of the last refresh, in ascending order of `sort` (no analysed field; missing
+    /// ones last), then of their last write. A document that is written and refreshed between two pages may come twice.
     fn search(
         &self,
         name: &str,

@@ -1,0 +1,118 @@
+//! One index: its documents as they were written, and as searches see them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use super::{mapping::Mapping, query::View, settings};
+use crate::engine::{Document, Operation, Outcome, Query, Source, Version};
+
+/// Which documents are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sight {
+    Refreshed,
+    Written,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    mapping: Mapping,
+    pub(super) write_blocked: bool,
+    written: BTreeMap<String, Arc<Document>>,
+    refreshed: BTreeMap<String, Arc<Document>>,
+    next: u64,
+}
+
+impl Held {
+    /// An empty index, from the body that it is created with.
+    pub(super) fn create(body: &Value) -> Self {
+        let mut held = Self { mapping: Mapping::of(body), ..Self::default() };
+        held.set(&body["settings"]);
+        held
+    }
+
+    /// A copy under another name: all documents, nothing blocked.
+    pub(super) fn copy(&self) -> Self {
+        Self { write_blocked: false, refreshed: self.written.clone(), ..self.clone() }
+    }
+
+    pub(super) fn set(&mut self, settings: &Value) {
+        if let Some(blocked) = settings::write_block(settings) {
+            self.write_blocked = blocked;
+        }
+    }
+
+    pub(super) fn refresh(&mut self) {
+        self.refreshed = self.written.clone();
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Document> {
+        self.written.get(id).map(|document| Document::clone(document))
+    }
+
+    /// The documents that an alias with `filter` shows and for which `query` holds, by id.
+    pub(super) fn found<'a>(
+        &'a self,
+        sight: Sight,
+        filter: Option<&'a Query>,
+        query: &'a Query,
+    ) -> impl Iterator<Item = &'a Arc<Document>> {
+        let documents = match sight {
+            Sight::Refreshed => &self.refreshed,
+            Sight::Written => &self.written,
+        };
+        documents.values().filter(move |document| {
+            let view = self.view(&document.source);
+            filter.is_none_or(|filter| view.holds(filter)) && view.holds(query)
+        })
+    }
+
+    pub(super) fn view<'a>(&'a self, source: &'a Source) -> View<'a> {
+        View::of(&self.mapping, source)
+    }
+
+    pub(super) fn apply(&mut self, operation: &Operation) -> Outcome {
+        if self.write_blocked {
+            return refused(403, "cluster_block_exception");
+        }
+        match operation {
+            Operation::Index { id, source } => self.write(id, source),
+            Operation::Create { id, .. } if self.written.contains_key(id) => Outcome::Conflict,
+            Operation::Create { id, source } => self.write(id, source),
+            Operation::Replace { id, version, source } => {
+                if self.is_at(id, *version) {
+                    self.write(id, source)
+                } else {
+                    Outcome::Conflict
+                }
+            }
+            Operation::Delete { id, version } => {
+                if version.is_some_and(|version| !self.is_at(id, version)) {
+                    return Outcome::Conflict;
+                }
+                self.next += 1; // a deletion is a write of its own
+                self.written.remove(id);
+                Outcome::Done
+            }
+        }
+    }
+
+    fn write(&mut self, id: &str, source: &Source) -> Outcome {
+        if let Some(reason) = self.mapping.refuses(source) {
+            return refused(400, reason);
+        }
+        let version = Version { seq_no: self.next, primary_term: 1 };
+        self.next += 1;
+        let document = Document { id: id.to_owned(), version, source: source.clone() };
+        self.written.insert(id.to_owned(), Arc::new(document));
+        Outcome::Done
+    }
+
+    fn is_at(&self, id: &str, version: Version) -> bool {
+        self.written.get(id).is_some_and(|document| document.version == version)
+    }
+}
+
+fn refused(status: u16, reason: &str) -> Outcome {
+    Outcome::Refused { status, reason: reason.to_owned() }
+}
