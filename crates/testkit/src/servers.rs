@@ -1,9 +1,10 @@
-//! Real servers for live tests, found by `KAFKA_BROKERS` and `TRUECOPY_TEST_DATABASE`.
+//! Real servers for live tests, found by the variables that `deploy/local/server NAME environment` prints.
 //!
 //! A live test is `#[ignore = "needs Postgres: ./dev test"]`; run without its server it fails, and never passes.
 
 mod admin;
 mod database;
+mod queues;
 mod topics;
 
 use std::error::Error;
@@ -13,6 +14,7 @@ use secrecy::ExposeSecret as _;
 
 pub use self::{
     database::FreshDatabase,
+    queues::TestQueues,
     topics::{Record, TestTopics},
 };
 
@@ -36,6 +38,15 @@ pub enum ServerError {
         /// What it said.
         #[source]
         source: sqlx::Error,
+    },
+    /// The SQS server said no.
+    #[error("ElasticMQ could not {what}")]
+    Queues {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
+        #[source]
+        source: std::io::Error,
     },
     /// Nothing came of it in the time it had.
     #[error("{0} took too long")]
@@ -92,6 +103,46 @@ pub async fn kafka_at(brokers: &str) -> TestTopics {
         Ok(topics) => topics,
         Err(error) => unusable("Kafka", &error),
     }
+}
+
+/// Queues of one's own on the test server for SQS.
+///
+/// # Panics
+/// There is no test server.
+#[must_use]
+pub fn sqs() -> TestQueues {
+    TestQueues::at(address("ElasticMQ", "AWS_ENDPOINT_URL_SQS"))
+}
+
+/// The address of the test broker for AMQP, `amqp://user:password@host:port/vhost`. Names of one's own come from [`unique`].
+///
+/// # Panics
+/// There is no test broker.
+#[must_use]
+pub fn rabbitmq() -> String {
+    address("RabbitMQ", "TRUECOPY_TEST_RABBITMQ")
+}
+
+/// The address of the test server for MongoDB, `mongodb://host:port/?options`. A name for a database of one's own comes from [`unique`].
+///
+/// # Panics
+/// There is no test server.
+#[must_use]
+pub fn mongodb() -> String {
+    address("MongoDB", "TRUECOPY_TEST_MONGODB")
+}
+
+/// `name` and something random: a name that no other test uses.
+#[must_use]
+pub fn unique(name: &str) -> String {
+    format!("{name}-{}", uuid::Uuid::new_v4().simple())
+}
+
+fn address(server: &str, name: &'static str) -> String {
+    configured(server, name, |table| {
+        let slot = table.value::<String>(name, "where a test server listens").required();
+        table.all(|ok| ok.take(slot))
+    })
 }
 
 #[expect(clippy::panic, reason = "a live test without its server must fail")]

@@ -41,6 +41,14 @@ async fn a_database_is_ones_own_and_gone_at_the_end() {
 }
 
 #[tokio::test]
+#[ignore = "needs ElasticMQ: ./dev test"]
+async fn a_queue_is_ones_own() {
+    let queues = sqs();
+    let (one, other) = (queues.create("letters").await.unwrap(), queues.create("letters.fifo").await.unwrap());
+    assert!(one.starts_with("letters-") && other.starts_with("letters-") && other.ends_with(".fifo"), "{one} {other}");
+}
+
+#[tokio::test]
 #[ignore = "needs Kafka: ./dev test"]
 async fn what_is_produced_is_read_from_where_one_asks() {
     let kafka = kafka().await;
