@@ -45,29 +45,29 @@ test-fast:
 vectors SERVICE *ARGS:
     @deploy/local/vectors "$@"
 
-# the same with Kafka and PostgreSQL behind the built service
+# the same with real servers behind the built service
 [group('test')]
 [no-exit-message]
 vectors-live SERVICE *ARGS:
-    @deploy/local/with-servers deploy/local/vectors "$@" --live
+    @deploy/local/with-servers --for "$1" deploy/local/vectors "$@" --live
 
 # the service under faults against a sequential model, one table (docs/faults.md); also --short, --seed N, --only NAME
 [group('test')]
 [no-exit-message]
 crash SERVICE *ARGS:
-    @service=$1 && shift && deploy/local/with-servers cargo test --locked -p "$service" --features failpoints --test crash -- "$@"
+    @service=$1 && shift && deploy/local/with-servers --for "$service" cargo test --locked -p "$service" --features failpoints --test crash -- "$@"
 
 # the full path as a ratio to the plain writes of the same rows; one JSON line per figure
 [group('test')]
 [no-exit-message]
 bench SERVICE *ARGS:
-    @service=$1 && shift && deploy/local/with-servers cargo bench --locked -p "$service" --bench throughput -- "$@"
+    @service=$1 && shift && deploy/local/with-servers --for "$service" cargo bench --locked -p "$service" --bench throughput -- "$@"
 
 # how PostgreSQL carries out the statements of a service on ten million rows (ROWS: on another number); takes 15 minutes and 8 GB
 [group('test')]
 [no-exit-message]
 explain-plans SERVICE ROWS='10000000':
-    @TRUECOPY_PLAN_ROWS=$2 deploy/local/with-servers cargo test --locked -p "$1" --test it -- --ignored --nocapture plans::
+    @TRUECOPY_PLAN_ROWS=$2 deploy/local/with-servers --for "$1" cargo test --locked -p "$1" --test it -- --ignored --nocapture plans::
 
 # format the code
 [group('code')]

@@ -41,7 +41,13 @@ port() {
   case $number in '' | -) return 0 ;; esac
   echo $((number + OFFSET))
 }
+# servers [SERVICE]: every server, or those that a service uses: the lines of SERVICE.servers.
 names() { awk -v kind="${1:-}" '!/^#/ && NF && (kind == "" || $2 == kind) { print $1 }' "$HERE/ports"; }
+servers() {
+  if [ -z "${1:-}" ]; then names server; return; fi
+  [ -r "$HERE/$1.servers" ] || fail "no service called $1: there is no deploy/local/$1.servers"
+  cat "$HERE/$1.servers"
+}
 
 # The start of a process in clock ticks since boot: with it a number that was given again is not taken for ours.
 # A process that is dead and not reaped yet is a zombie, on which `kill -0` still succeeds: it counts as gone.
