@@ -113,17 +113,36 @@ impl Client {
         self.call(path, &[], Content { method: Method::POST, headers, body: body.into() }).await
     }
 
+    /// `method` on `path` with `query` and a body that says what it is in `headers`; the answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`CallError`]: no answer.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, CallError> {
+        self.exchange(path, query, Content { method, headers, body }).await
+    }
+
+    async fn exchange(&self, path: &[&str], query: &[(&str, &str)], content: Content) -> Result<Response, CallError> {
+        let url = self.url(path, query)?;
+        match &self.access {
+            None => self.attempt(&url, &content, None).await,
+            Some(access) => self.authorised(&url, &content, access).await,
+        }
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
         content: Content,
     ) -> Result<T, CallError> {
-        let url = self.url(path, query)?;
-        let response = match &self.access {
-            None => self.attempt(&url, &content, None).await?,
-            Some(access) => self.authorised(&url, &content, access).await?,
-        };
+        let response = self.exchange(path, query, content).await?;
         if !response.status().is_success() {
             return Err(self.error(Problem::Status(response.status().as_u16())));
         }

@@ -13,7 +13,8 @@ pub enum Error {
     /// The engine was not reached, did not answer in time, or is overloaded (429, 5xx). Whether the request took effect is not known.
     #[error("the search engine cannot be reached: {0}")]
     Unavailable(String),
-    /// The engine refused the request, and would again.
+    /// The engine refused the request, and would again (any other 4xx; for a change of indices or aliases also a 500 that speaks of an
+    /// illegal state, such as two write indices of one alias).
     #[error("the search engine refused with {status}: {reason}")]
     Refused {
         /// The HTTP status.
@@ -91,9 +92,10 @@ pub enum Outcome {
     Done,
     /// Somebody came between (409).
     Conflict,
-    /// The engine has no room for it just now (429, 5xx): the same line may be sent again.
+    /// Not now, whatever the document: no room (429, 5xx), or nobody may write to the index (403; a write block, a full disk). The same
+    /// line may be sent again.
     Later,
-    /// The engine refuses it, and would again (any other 4xx).
+    /// The engine refuses the document, and would again (any other 4xx).
     Refused {
         /// The HTTP status of the line.
         status: u16,
@@ -237,7 +239,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Copies a write-blocked index under another name; the copy takes writes. [`Error::Exists`] when that is taken.
     fn clone_index(&self, from: &str, to: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Waits until the index is at least yellow; `false` when it is not after `limit`.
+    /// Waits until the index is there and at least yellow; `false` when it is not after `limit`.
     fn healthy(&self, name: &str, limit: Duration) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Makes every write so far visible to searches.
@@ -249,7 +251,7 @@ pub trait Engine: Send + Sync + 'static {
     /// The documents with those ids, in their order; as of the last write, not of the last refresh. `name` is an index.
     fn get(&self, name: &str, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Document>>, Error>> + Send;
 
-    /// A page of at most `size` documents (10,000 at most), as of the last refresh, in ascending order of `sort` (no analysed field; missing
+    /// A page of at most `size` documents (1 to 10,000), as of the last refresh, in ascending order of `sort` (no analysed field; missing
     /// ones last), then of their last write. A document that is written and refreshed between two pages may come twice.
     fn search(
         &self,
@@ -260,13 +262,13 @@ pub trait Engine: Send + Sync + 'static {
         after: Option<&[Value]>,
     ) -> impl Future<Output = Result<Page, Error>> + Send;
 
-    /// Writes many documents of one index, which must exist under that very name. One outcome per operation, in their order.
-    /// The caller bounds the size of a request.
+    /// Writes many documents of one index. One outcome per operation, in their order. The caller bounds the size of a request.
+    /// [`Error::NoIndex`] unless it exists under that very name: nothing is made by writing to it, and no alias is written through.
     fn bulk(&self, index: &str, operations: &[Operation]) -> impl Future<Output = Result<Vec<Outcome>, Error>> + Send;
 
-    /// Starts a copy inside the engine.
+    /// Starts a copy inside the engine. It reads what was refreshed, and both indices must exist.
     fn reindex(&self, reindex: &Reindex) -> impl Future<Output = Result<Task, Error>> + Send;
 
-    /// How far it is.
+    /// How far it is. A task that the engine no longer knows has failed.
     fn task(&self, task: &Task) -> impl Future<Output = Result<TaskState, Error>> + Send;
 }

@@ -11,6 +11,8 @@ use std::error::Error;
 
 use chassis::settings::{self, Slot, Table};
 use secrecy::ExposeSecret as _;
+use tokio::net::TcpStream;
+use url::Url;
 
 pub use self::{
     database::FreshDatabase,
@@ -143,6 +145,22 @@ fn address(server: &str, name: &'static str) -> String {
         let slot = table.value::<String>(name, "where a test server listens").required();
         table.all(|ok| ok.take(slot))
     })
+}
+
+/// The address of the test search engine. Whoever uses it has names of their own: it is one for all tests of a run.
+///
+/// # Panics
+/// There is none.
+pub async fn search() -> Url {
+    let url = configured("OpenSearch", "TRUECOPY_TEST_SEARCH", |table| {
+        let slot = table.value::<Url>("TRUECOPY_TEST_SEARCH", "URL of an OpenSearch for tests").required();
+        table.all(|ok| ok.take(slot))
+    });
+    let addresses = url.socket_addrs(|| None).unwrap_or_default();
+    if TcpStream::connect(addresses.as_slice()).await.is_err() {
+        unusable("OpenSearch", &ServerError::TooLate("reaching it"));
+    }
+    url
 }
 
 #[expect(clippy::panic, reason = "a live test without its server must fail")]

@@ -115,6 +115,18 @@ async fn a_body_is_sent_as_json_or_as_a_form_with_the_headers_given() {
     client.post_form::<Person>(&["form"], &[("a", "ø & b")], &headers).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_call_as_it_is_brings_back_any_answer() {
+    let script = Scripted::answering(|request| {
+        assert_eq!((request.method(), request.uri().path()), (&Method::DELETE, "/a*"));
+        assert_eq!(request.body().as_ref(), b"x");
+        Ok(answer(StatusCode::CONFLICT, "why"))
+    });
+    let client = client("https://host.test", &script);
+    let answer = client.send(Method::DELETE, &["a*"], &[], HeaderMap::new(), "x".into()).await.unwrap();
+    assert_eq!((answer.status(), answer.body().as_ref()), (StatusCode::CONFLICT, &b"why"[..]));
+}
+
 /// A neighbour that accepts tokens from the `valid`th on.
 fn guarded(valid: usize) -> (Client, given::Endpoint) {
     let endpoint = given::Endpoint::new();

@@ -73,7 +73,7 @@ impl Held {
 
     pub(super) fn apply(&mut self, operation: &Operation) -> Outcome {
         if self.write_blocked {
-            return refused(403, "cluster_block_exception");
+            return Outcome::Later;
         }
         match operation {
             Operation::Index { id, source } => self.write(id, source),
@@ -99,7 +99,7 @@ impl Held {
 
     fn write(&mut self, id: &str, source: &Source) -> Outcome {
         if let Some(reason) = self.mapping.refuses(source) {
-            return refused(400, reason);
+            return Outcome::Refused { status: 400, reason: reason.to_owned() };
         }
         let version = Version { seq_no: self.next, primary_term: 1 };
         self.next += 1;
@@ -111,8 +111,4 @@ impl Held {
     fn is_at(&self, id: &str, version: Version) -> bool {
         self.written.get(id).is_some_and(|document| document.version == version)
     }
-}
-
-fn refused(status: u16, reason: &str) -> Outcome {
-    Outcome::Refused { status, reason: reason.to_owned() }
 }

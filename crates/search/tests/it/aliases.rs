@@ -82,6 +82,15 @@ pub(crate) async fn an_alias_cannot_have_the_name_of_an_index(engine: impl Engin
     assert!(matches!(error, Error::Refused { status: 400, .. }), "{error}");
 }
 
+pub(crate) async fn an_alias_has_one_write_index(engine: impl Engine) {
+    let alias = Indices::new().name("alias");
+    let write = |index: String| AliasAction::Add { index, alias: alias.clone(), filter: None, write: true };
+    let actions = [write(made(&engine).await), write(made(&engine).await)];
+    let error = engine.aliases(&actions).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert_eq!(named(&engine, &alias).await, "");
+}
+
 pub(crate) async fn an_alias_that_is_not_there_is_removed_already(engine: impl Engine) {
     let name = made(&engine).await;
     let indices = Indices::new();

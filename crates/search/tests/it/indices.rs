@@ -113,6 +113,12 @@ pub(crate) async fn an_index_is_copied_under_a_free_name_only(engine: impl Engin
     }
 }
 
+pub(crate) async fn an_index_that_takes_writes_is_not_copied(engine: impl Engine) {
+    let name = made(&engine).await;
+    let error = engine.clone_index(&name, &Indices::new().name("copy")).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+}
+
 pub(crate) async fn an_index_that_is_there_is_healthy(engine: impl Engine) {
     let name = made(&engine).await;
     assert!(engine.healthy(&name, Duration::from_secs(20)).await.unwrap());

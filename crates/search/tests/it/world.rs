@@ -1,8 +1,28 @@
 //! Indices and documents for the promises.
 
-use search::engine::{AliasAction, Document, Engine, Operation, Query, Source, Version};
+use std::{sync::Arc, time::Duration};
+
+use chassis::http::{
+    Client,
+    transport::{Limits, Reqwest},
+};
+use search::{
+    Http,
+    engine::{AliasAction, Document, Engine, Operation, Query, Source, Version},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// The test server. What is made in it stays: each run of the tests starts from an empty one.
+pub(crate) async fn opensearch() -> Http {
+    let limits = Limits {
+        connect: Duration::from_secs(5),
+        read: Duration::from_secs(30),
+        total: Duration::from_secs(30),
+        answer_bytes: 1 << 24,
+    };
+    Http::new(Client::new(testkit::servers::search().await, Arc::new(Reqwest::new(limits).unwrap())))
+}
 
 pub(crate) fn doctor(value: &Value) -> Source {
     value.as_object().unwrap().clone()
