@@ -1,0 +1,7 @@
+//! What a queue promises, in memory and on a real server.
+
+#![cfg(test)]
+
+mod contract;
+mod reading;
+mod unreachable;
