@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use ::reqwest::Certificate;
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt};
 
@@ -20,7 +21,7 @@ pub struct Limits {
     pub answer_bytes: usize,
 }
 
-/// HTTP over the network. TLS is checked against the certificates of the system. Connections are reused; nothing is sent
+/// HTTP over the network. TLS is always checked, against the certificates of the system and of the authority that was named. Connections are reused; nothing is sent
 /// twice, no redirect is followed, and no proxy is taken from the environment.
 #[derive(Debug, Clone)]
 pub struct Reqwest {
@@ -28,10 +29,16 @@ pub struct Reqwest {
     answer_bytes: usize,
 }
 
-/// The transport could not be built: the system has no usable certificates.
+/// The transport could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("outgoing HTTP cannot be set up")]
-pub struct BuildError(#[source] reqwest::Error);
+pub enum BuildError {
+    /// The system has no usable certificates, or those that were given are none.
+    #[error("outgoing HTTP cannot be set up")]
+    Tls(#[source] reqwest::Error),
+    /// What was given for an authority holds no certificate at all.
+    #[error("no certificate in what was given for a certificate authority")]
+    NoCertificate,
+}
 
 impl Reqwest {
     /// A transport with these limits for each call.
@@ -39,7 +46,24 @@ impl Reqwest {
     /// # Errors
     /// [`BuildError`] when TLS cannot be set up, also where only plain HTTP would be used.
     pub fn new(limits: Limits) -> Result<Self, BuildError> {
+        Self::build(limits, Vec::new())
+    }
+
+    /// The same, trusting also the certificate authorities in `pem`: one certificate or several.
+    ///
+    /// # Errors
+    /// [`BuildError`] as above, and when there is no usable certificate in `pem`.
+    pub fn trusting(limits: Limits, pem: &[u8]) -> Result<Self, BuildError> {
+        let authorities = Certificate::from_pem_bundle(pem).map_err(BuildError::Tls)?;
+        if authorities.is_empty() {
+            return Err(BuildError::NoCertificate);
+        }
+        Self::build(limits, authorities)
+    }
+
+    fn build(limits: Limits, authorities: Vec<Certificate>) -> Result<Self, BuildError> {
         let client = reqwest::Client::builder()
+            .tls_certs_merge(authorities)
             .connect_timeout(limits.connect)
             .read_timeout(limits.read)
             .timeout(limits.total)
@@ -48,7 +72,7 @@ impl Reqwest {
             .referer(false)
             .no_proxy()
             .build()
-            .map_err(BuildError)?;
+            .map_err(BuildError::Tls)?;
         Ok(Self { client, answer_bytes: limits.answer_bytes })
     }
 

@@ -24,6 +24,10 @@ use tokio::{
     task::JoinSet,
     time::Instant,
 };
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer},
+};
 
 use super::*;
 
@@ -174,4 +178,55 @@ async fn a_script_answers_from_its_table_then_from_its_function_and_otherwise_50
     failing.set(Method::GET, "/a", StatusCode::OK, "");
     assert_eq!(ask(&failing, Method::GET, "http://any.test/a").await, Ok((200, Bytes::new())));
     assert_eq!(ask(&failing, Method::GET, "http://any.test/b").await, Err(TransportError::Timeout));
+}
+
+/// A server over TLS that answers one call, and the authority that speaks for it, as PEM.
+async fn tls_server() -> (Server, String) {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(connection).await else { continue };
+            assert!(stream.read(&mut [0; 1_000]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+            stream.shutdown().await.ok();
+        }
+    });
+    (Server { address, _tasks: tasks }, pem)
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_when_it_is_named() {
+    let (server, pem) = tls_server().await;
+    let request = || http::Request::builder().uri(&server.address).body(Bytes::new()).unwrap();
+    let answer = Reqwest::trusting(LIMITS, pem.as_bytes()).unwrap().send(request()).await.unwrap();
+    assert_eq!(answer.body().as_ref(), b"hi");
+    let refused = Reqwest::new(LIMITS).unwrap().send(request()).await.unwrap_err();
+    assert!(matches!(refused, TransportError::Connection(_)), "{refused}");
+    let (_other, stranger) = tls_server().await;
+    let refused = Reqwest::trusting(LIMITS, stranger.as_bytes()).unwrap().send(request()).await.unwrap_err();
+    assert!(matches!(refused, TransportError::Connection(_)), "{refused}");
+}
+
+#[test]
+fn an_authority_without_a_certificate_is_a_mistake() {
+    for pem in ["", "not PEM at all"] {
+        assert!(matches!(Reqwest::trusting(LIMITS, pem.as_bytes()), Err(BuildError::NoCertificate)));
+    }
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(matches!(Reqwest::trusting(LIMITS, broken.as_bytes()), Err(BuildError::Tls(_))));
 }
