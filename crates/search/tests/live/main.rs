@@ -1,0 +1,4 @@
+//! A real engine that goes away.
+#![cfg(test)]
+
+mod away;
