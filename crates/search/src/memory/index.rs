@@ -76,20 +76,11 @@ impl Held {
             return Outcome::Later;
         }
         match operation {
-            Operation::Index { id, source } => self.write(id, source),
-            Operation::Create { id, .. } if self.written.contains_key(id) => Outcome::Conflict,
-            Operation::Create { id, source } => self.write(id, source),
-            Operation::Replace { id, version, source } => {
-                if self.is_at(id, *version) {
-                    self.write(id, source)
-                } else {
-                    Outcome::Conflict
-                }
-            }
-            Operation::Delete { id, version } => {
-                if version.is_some_and(|version| !self.is_at(id, version)) {
-                    return Outcome::Conflict;
-                }
+            Operation::Index { id, source } => self.write(id, source, true),
+            Operation::Create { id, source } => self.write(id, source, !self.written.contains_key(id)),
+            Operation::Replace { id, version, source } => self.write(id, source, self.is_at(id, *version)),
+            Operation::Delete { id, version: Some(version) } if !self.is_at(id, *version) => Outcome::Conflict,
+            Operation::Delete { id, .. } => {
                 self.next += 1; // a deletion is a write of its own
                 self.written.remove(id);
                 Outcome::Done
@@ -97,9 +88,13 @@ impl Held {
         }
     }
 
-    fn write(&mut self, id: &str, source: &Source) -> Outcome {
+    /// What cannot be read is refused before it is asked whether it is as `expected`, as the engine has it.
+    fn write(&mut self, id: &str, source: &Source, expected: bool) -> Outcome {
         if let Some(reason) = self.mapping.refuses(source) {
             return Outcome::Refused { status: 400, reason: reason.to_owned() };
+        }
+        if !expected {
+            return Outcome::Conflict;
         }
         let version = Version { seq_no: self.next, primary_term: 1 };
         self.next += 1;

@@ -6,5 +6,6 @@ mod contract;
 mod indices;
 mod queries;
 mod reindexing;
+mod twin;
 mod world;
 mod writes;
