@@ -31,7 +31,8 @@ surroundings() {
   export RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE=$DIR/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=$DIR/enabled_plugins
   export RABBITMQ_MNESIA_BASE=$DIR/data RABBITMQ_LOG_BASE=$DIR/log RABBITMQ_LOGS=$DIR/log/node.log
   export RABBITMQ_GENERATED_CONFIG_DIR=$DIR/generated RABBITMQ_PID_FILE=$DIR/beam.pid
-  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}'
+  export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
+  export ERL_FLAGS='+sbwt none +sbwtdcpu none +sbwtdio none' # waiting without spinning, also in the helpers that it starts
   export RUNNING_UNDER_SYSTEMD=1 # its start script then becomes the node: one process, whose number is known
 }
 
