@@ -2,7 +2,9 @@
 
 pub mod deliveries;
 pub mod mongo;
+pub mod queues;
 pub mod rabbit;
 pub mod run_store;
 pub mod signals;
 pub mod sources;
+pub mod sqs;

@@ -7,6 +7,9 @@ use secrecy::SecretString;
 
 use crate::deliveries::Queue;
 
+/// The queue that takes the ids of trainees to send again; TCS reads it, and no setting ever named it.
+const TRAINEE_REQUEST: &str = "reval.queue.trainee.update.tcs";
+
 /// The settings of RabbitMQ.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -51,10 +54,9 @@ pub struct Queues {
     pub connection_log_data: String,
     pub hidden_discrepancy_start: String,
     pub hidden_discrepancy_data: String,
-    pub trainee_request: String,
 }
 
-/// Routing keys, each for the queue of the same name.
+/// Routing keys.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the rows of 2.2, by what they carry")]
 pub struct Keys {
@@ -138,7 +140,7 @@ impl Settings {
         }
     }
 
-    /// Each queue of 2.2 and its routing key.
+    /// Each queue of 2.2 that is read or sent to, and its routing key.
     pub(super) fn bindings(&self) -> [(&str, &str); 10] {
         let Self { queues, keys, .. } = self;
         [
@@ -151,9 +153,8 @@ impl Settings {
             (&queues.connection_log_data, &keys.connection_log_data),
             (&queues.hidden_discrepancy_start, &keys.hidden_discrepancy_start),
             (&queues.hidden_discrepancy_data, &keys.hidden_discrepancy_data),
-            (&queues.trainee_request, &keys.trainee_request),
+            (TRAINEE_REQUEST, &keys.trainee_request),
         ]
-        .map(|(queue, key): (&String, &String)| (queue.as_str(), key.as_str()))
     }
 
     /// The certificates of `ca`.
@@ -192,8 +193,6 @@ impl Queues {
         let hidden_discrepancy_data = table
             .value("HIDDEN_DISCREPANCY_ESSYNCDATA_QUEUE", "queue of exported hidden discrepancies")
             .or("reval.queue.hiddendiscrepancy.essyncdata.integration");
-        let trainee_request =
-            table.value("REVAL_RABBIT_TRAINEEUPDATE_QUEUE", ONLY_DECLARED).or("reval.queue.trainee.update.tcs");
         table.all(|ok| Self {
             sync_start: ok.take(sync_start),
             trainee_data: ok.take(trainee_data),
@@ -204,7 +203,6 @@ impl Queues {
             connection_log_data: ok.take(connection_log_data),
             hidden_discrepancy_start: ok.take(hidden_discrepancy_start),
             hidden_discrepancy_data: ok.take(hidden_discrepancy_data),
-            trainee_request: ok.take(trainee_request),
         })
     }
 }
