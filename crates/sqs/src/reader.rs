@@ -105,14 +105,16 @@ impl<Q: Queue> Reader<Q> {
     /// later call. One call at a time.
     ///
     /// # Errors
-    /// Reading failed since the last call; it goes on, with a pause.
+    /// Reading failed since the last call, and goes on, with a pause; or somebody called [`leave`](Self::leave) meanwhile.
     pub async fn receive(&self, limit: NonZeroUsize) -> Result<Vec<Received>, Error> {
+        let epoch = self.held().begin();
+        self.wake.notify_one();
         loop {
             let came = self.came.notified();
             {
                 let mut held = self.held();
-                if held.begin() {
-                    self.wake.notify_one();
+                if !held.reads_in(epoch) {
+                    return Err(Error::Unavailable("left".to_owned()));
                 }
                 let given = held.give(limit.get(), Instant::now());
                 if !given.is_empty() {
@@ -168,6 +170,7 @@ impl<Q: Queue> Reader<Q> {
     pub async fn leave(&self) {
         let receipts = self.held().end();
         self.wake.notify_one();
+        self.came.notify_waiters();
         self.give_back(&receipts).await;
     }
 

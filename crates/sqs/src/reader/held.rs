@@ -42,9 +42,15 @@ struct Entry {
 }
 
 impl Held {
-    /// Somebody wants messages; whether that is new.
-    pub(super) fn begin(&mut self) -> bool {
-        !mem::replace(&mut self.reads, true)
+    /// Somebody wants messages, in this epoch.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.reads = true;
+        self.epoch
+    }
+
+    /// Whether nobody has ended that epoch.
+    pub(super) fn reads_in(&self, epoch: u64) -> bool {
+        self.epoch == epoch || self.stopped
     }
 
     /// Nobody wants messages any more. Gives what goes back: all.

@@ -161,6 +161,18 @@ async fn whoever_leaves_gives_back_all_at_once_and_may_begin_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_still_waits_when_the_reader_leaves_is_told() {
+    let world = World::new("letters", Limits::default());
+    let (received, ()) = tokio::join!(world.reader.receive(NonZeroUsize::MIN), async {
+        sleep(Duration::from_secs(1)).await;
+        world.reader.leave().await;
+    });
+    assert!(matches!(received, Err(Error::Unavailable(_))));
+    world.send(&["a"]).await;
+    assert_eq!(world.bodies().await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_is_away_is_told_once_and_read_again_when_it_is_back() {
     let world = World::new("letters", Limits::default());
     world.queue.cut();

@@ -135,6 +135,7 @@ impl Intake {
             if !matches!(closed, Ok(Ok(()))) {
                 info!(source = self.queue.name(), "the channel was gone before it could be closed");
             }
+            open.changed.notify_one(); // whoever still waits is told that the channel is closed
         }
     }
 

@@ -123,6 +123,20 @@ async fn whoever_leaves_gives_back_what_is_not_settled_and_old_receipts_settle_n
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ: ./dev test"]
+async fn whoever_still_waits_when_the_queue_is_left_is_told() {
+    let (rabbit, _) = fresh(&[]);
+    let waits = timeout(SOON, rabbit.receive(QUEUE, 1));
+    let (told, ()) = tokio::join!(waits, async {
+        sleep(Duration::from_millis(500)).await;
+        rabbit.leave().await;
+    });
+    assert!(matches!(told, Ok(Err(QueueError::Unavailable(_)))), "{told:?}");
+    sent(&rabbit, ["a".to_owned()]).await;
+    assert_eq!(texts(&received(&rabbit, 1).await), ["a"]);
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: ./dev test"]
 async fn the_dead_are_not_delivered_again_and_those_between_stay() {
     let (rabbit, _) = fresh(&[]);
     sent(&rabbit, ["a", "b", "c", "d"].map(str::to_owned)).await;
