@@ -6,7 +6,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use bytes::Bytes;
 use chassis::settings as chassis_settings;
-use testkit::servers;
+use testkit::{proxy::Proxy, servers};
 use tokio::time::{sleep, timeout};
 
 use super::*;
@@ -211,6 +211,39 @@ async fn a_wrong_password_is_refused_and_not_shown() {
     let error = rabbit.receive(QUEUE, 1).await.unwrap_err();
     assert!(matches!(&error, QueueError::Refused(text) if !text.contains("not-this-one")), "{error:?}");
     assert!(!format!("{rabbit:?}").contains("not-this-one"));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: ./dev test"]
+async fn a_broker_that_falls_silent_is_noticed_and_what_was_in_hand_comes_again() {
+    let broker = url::Url::parse(&servers::rabbitmq()).unwrap().socket_addrs(|| None).unwrap()[0];
+    let proxy = Proxy::start(broker).unwrap();
+    let (near, settings) = fresh(&[]);
+    let far = Rabbit::new(Settings { port: proxy.port(), ..settings }, &[QUEUE]);
+    sent(&near, ["a", "b"].map(str::to_owned)).await;
+    assert_eq!(texts(&received(&far, 1).await), ["a"]);
+    proxy.blackhole();
+    let begun = tokio::time::Instant::now();
+    while let Ok(more) = timeout(SOON, far.receive(QUEUE, 1)).await.expect("nobody noticed") {
+        assert_eq!(texts(&more), ["b"], "it had been sent before");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    let one = outgoing(&far.settings, ["c".to_owned()]);
+    assert!(matches!(far.publish(&one).await, Err(QueueError::Unavailable(_))), "nor does anything leave");
+    proxy.restore();
+    let again = async {
+        let mut all = Vec::new();
+        while all.len() < 2 {
+            match far.receive(QUEUE, 2).await {
+                Ok(more) => all.extend(more),
+                Err(_away) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+        all
+    };
+    let again = timeout(SOON * 2, again).await.expect("it never came back");
+    assert_eq!(texts(&again)[..2], ["a", "b"]);
+    assert!(again[0].redelivered);
 }
 
 #[tokio::test]
