@@ -42,11 +42,7 @@ pub fn add(slots: &mut Slots, entry: &Hidden) -> Result<(), Refused> {
 
 /// Removes the entries with this key, on every document that has one (R-HID-5). Nothing to remove is fine.
 pub fn remove(slots: &mut Slots, id: &str) {
-    let has = |slots: &Slots, slot| {
-        slots.get(slot).is_some_and(|document| document.hidden.iter().any(|entry| entry.id.as_deref() == Some(id)))
-    };
-    let found: Vec<_> = slots.all().filter(|slot| has(slots, *slot)).collect();
-    for slot in found {
+    for slot in slots.hiding(id) {
         slots.change(slot, |document| document.hidden.retain(|entry| entry.id.as_deref() != Some(id)));
     }
 }

@@ -62,7 +62,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn source(&self, stage: Stage) -> Source {
+    /// Where the data of a stage comes from.
+    #[must_use]
+    pub fn source(&self, stage: Stage) -> Source {
         let [gmc, logs, hidden] = self.sources;
         match stage {
             Stage::Tcs => Source::Queue,
@@ -201,7 +203,44 @@ pub struct Run {
     progress_at: DateTime<Utc>,
 }
 
+/// What has to be remembered of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remembered {
+    /// How it is carried out.
+    pub plan: Plan,
+    /// Where it is.
+    pub state: State,
+    /// Stages whose signal was confirmed.
+    pub sent: BTreeSet<Stage>,
+    /// Stages whose end marker came.
+    pub marked: BTreeSet<Stage>,
+    /// How often names were freed for the alias call.
+    pub freed: u8,
+    /// When something last moved (UTC).
+    pub progress_at: DateTime<Utc>,
+}
+
+impl From<Remembered> for Run {
+    fn from(remembered: Remembered) -> Self {
+        let Remembered { plan, state, sent, marked, freed, progress_at } = remembered;
+        Self { plan, state, sent, marked, freed, progress_at }
+    }
+}
+
 impl Run {
+    /// What has to be remembered of it.
+    #[must_use]
+    pub fn remembered(&self) -> Remembered {
+        let Self { plan, state, sent, marked, freed, progress_at } = self.clone();
+        Remembered { plan, state, sent, marked, freed, progress_at }
+    }
+
+    /// Whether the end marker of the stage came.
+    #[must_use]
+    pub fn is_marked(&self, stage: Stage) -> bool {
+        self.marked.contains(&stage)
+    }
+
     /// A run that is requested at `now`, and what to do first.
     #[must_use]
     pub fn new(plan: Plan, now: DateTime<Utc>) -> (Self, Vec<Command>) {

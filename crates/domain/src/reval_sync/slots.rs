@@ -15,6 +15,7 @@ pub struct Slots {
     by_number: HashMap<GmcNumber, BTreeSet<Slot>>,
     by_person: HashMap<i64, BTreeSet<Slot>>,
     changed: BTreeSet<Slot>,
+    removed: HashMap<Slot, Text>,
 }
 
 impl Slots {
@@ -35,6 +36,26 @@ impl Slots {
     /// Every document, in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = &Document> {
         self.documents.iter().flatten()
+    }
+
+    /// The documents with a hidden discrepancy of this key, in order of arrival.
+    #[must_use]
+    pub fn hiding(&self, id: &str) -> Vec<Slot> {
+        let has = |slot: &Slot| {
+            self.get(*slot).is_some_and(|document| document.hidden.iter().any(|entry| entry.id.as_deref() == Some(id)))
+        };
+        self.all().filter(has).collect()
+    }
+
+    /// The slots that hold a document, in order of arrival.
+    pub fn occupied(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.all().filter(|slot| self.get(*slot).is_some())
+    }
+
+    /// The id of the document that was removed from the slot, if it had one.
+    #[must_use]
+    pub fn removed_id(&self, slot: Slot) -> Option<&str> {
+        self.removed.get(&slot).map(|id| &**id)
     }
 
     /// Every slot, also those that are empty.
@@ -59,10 +80,15 @@ impl Slots {
         self.by_person.get(&person).map(|slots| slots.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// Gives every document without an id one (R-ID-3): `t` and the person, else `g` and the number, with `-2`, `-3`… when another document has
-    /// that id. Documents that have one keep it.
-    pub fn assign_ids(&mut self) {
-        let mut taken: HashSet<Text> = self.iter().filter_map(|document| document.id.clone()).collect();
+    /// The slots that were added, changed or removed since the last call, in order of arrival; from now on they count as unchanged.
+    pub fn take_changed(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.changed).into_iter().collect()
+    }
+
+    /// Gives every document without an id one (R-ID-3): `t` and the person, else `g` and the number, with `-2`, `-3`… when another document, here or
+    /// in `taken`, has that id. Documents that have one keep it.
+    pub fn assign_ids(&mut self, taken: &HashSet<Text>) {
+        let mut own: HashSet<Text> = self.iter().filter_map(|document| document.id.clone()).collect();
         for document in self.documents.iter_mut().flatten().filter(|document| document.id.is_none()) {
             let base = match document.tis.person {
                 Some(person) => format!("t{person}"),
@@ -70,12 +96,21 @@ impl Slots {
             };
             let mut id: Text = base.as_str().into();
             for suffix in 2_u64.. {
-                if taken.insert(id.clone()) {
+                if !taken.contains(&id) && own.insert(id.clone()) {
                     break;
                 }
                 id = format!("{base}-{suffix}").into();
             }
             document.id = Some(id);
+        }
+    }
+
+    /// Takes the ids back from the documents of these slots, so that they can be given others.
+    pub fn forget_ids(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            if let Some(document) = self.documents.get_mut(slot.0).and_then(Option::as_mut) {
+                document.id = None;
+            }
         }
     }
 
@@ -102,6 +137,7 @@ impl Slots {
 
     pub(super) fn remove(&mut self, slot: Slot) {
         if let Some(document) = self.documents.get_mut(slot.0).and_then(Option::take) {
+            self.removed.extend(document.id.clone().map(|id| (slot, id)));
             self.leave(slot, &document);
             self.changed.insert(slot);
         }
@@ -144,11 +180,11 @@ mod tests {
         let mut slots = Slots::default();
         slots.insert(document("7012345", Some(41001)));
         slots.insert(document("7012345", None));
-        slots.assign_ids();
+        slots.assign_ids(&HashSet::new());
         assert_eq!(ids(&slots), ["t41001", "g7012345"]);
         let first = slots.of_person(41001).remove(0);
         slots.change(first, |document| document.tis.person = None);
-        slots.assign_ids();
+        slots.assign_ids(&HashSet::new());
         assert_eq!(ids(&slots), ["t41001", "g7012345"]);
     }
 
@@ -158,8 +194,29 @@ mod tests {
         for number in ["1", "2", "3"] {
             slots.insert(document(number, Some(5)));
         }
-        slots.assign_ids();
+        slots.assign_ids(&HashSet::new());
         assert_eq!(ids(&slots), ["t5", "t5-2", "t5-3"]);
+    }
+
+    #[test]
+    fn an_id_that_is_taken_elsewhere_is_not_given() {
+        let mut slots = Slots::default();
+        let slot = slots.insert(document("1", Some(5)));
+        slots.assign_ids(&["t5".into(), "t5-2".into()].into());
+        assert_eq!(ids(&slots), ["t5-3"]);
+        slots.forget_ids(&[slot]);
+        slots.assign_ids(&HashSet::new());
+        assert_eq!(ids(&slots), ["t5"]);
+    }
+
+    #[test]
+    fn what_was_taken_as_changed_counts_anew() {
+        let mut slots = Slots::default();
+        let slot = slots.insert(document("1", None));
+        assert_eq!(slots.take_changed(), [slot]);
+        assert_eq!(slots.take_changed(), []);
+        slots.change(slot, |document| document.updated_by = Some("x".into()));
+        assert_eq!(slots.take_changed(), [slot]);
     }
 
     #[test]
