@@ -1,7 +1,7 @@
 //! Dead letters. A body that is larger than a document may be lies in parts beside its letter.
 
 use bytes::{Bytes, BytesMut};
-use chassis::dead_letters::{Contents, Filter, LetterId, Note, OpenLetter, Show};
+use chassis::dead_letters::{Filter, LetterId, Note, OpenLetter, Show};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use mongodb::bson::{Binary, Bson, DateTime as BsonTime, Document, doc, spec::BinarySubtype};
@@ -124,15 +124,14 @@ impl Letters for Store {
         let found: Vec<Document> = call(async { find.await?.try_collect().await }).await?;
         let mut letters = Vec::with_capacity(found.len());
         for document in &found {
-            let mut letter = shown(document).ok_or_else(|| unreadable("a dead letter"))?;
+            let mut kept = kept(document).ok_or_else(|| unreadable("a dead letter"))?;
             if show == Show::Contents {
-                let body = match document.get_binary_generic("body") {
+                kept.letter.body = match document.get_binary_generic("body") {
                     Ok(body) => Bytes::copy_from_slice(body),
-                    Err(_in_parts) => self.body(letter.id).await?,
+                    Err(_in_parts) => self.body(kept.letter.id).await?,
                 };
-                letter.contents = Some(Contents { key: None, headers: Vec::new(), payload: Some(body) });
             }
-            letters.push(letter);
+            letters.push(kept.letter.shown(kept.attempts, kept.replays, kept.last_at, show));
         }
         Ok(letters)
     }
@@ -178,8 +177,16 @@ impl Letters for Store {
     }
 }
 
-/// A letter without its bytes; `None` where one of ours would have what is not there.
-fn shown(document: &Document) -> Option<OpenLetter> {
+/// A letter without its bytes, and what was counted of it.
+struct Kept {
+    letter: Letter,
+    attempts: u32,
+    replays: u32,
+    last_at: DateTime<Utc>,
+}
+
+/// `None` where one of ours would have what is not there.
+fn kept(document: &Document) -> Option<Kept> {
     let text = |name| document.get_str(name).ok().map(str::to_owned);
     let count = |name| document.get_i64(name).ok().and_then(|count| u32::try_from(count).ok());
     let at = |name| {
@@ -189,18 +196,14 @@ fn shown(document: &Document) -> Option<OpenLetter> {
     let key = document.get_str("_id").ok()?;
     let kind = key.chars().next()?;
     let number = key.get(kind.len_utf8()..)?.parse().ok()?;
-    Some(OpenLetter {
+    let letter = Letter {
         id: LetterId { kind, number },
         source: text("source")?,
-        position: None,
-        about: text("run").map(|run| format!("run {run}")),
         reason: text("reason")?,
-        class: "permanent".to_owned(),
-        attempts: count("attempts")?,
-        first_at: at("at"),
-        last_at: at("lastAt"),
-        replay_count: count("replays")?,
         detail: text("detail")?,
-        contents: None,
-    })
+        run: text("run"),
+        at: at("at")?,
+        body: Bytes::new(),
+    };
+    Some(Kept { letter, attempts: count("attempts")?, replays: count("replays")?, last_at: at("lastAt")? })
 }

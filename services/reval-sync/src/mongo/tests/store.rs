@@ -238,5 +238,6 @@ testkit::contract! {
         a_letter_may_be_larger_than_a_document,
         what_one_process_wrote_another_reads,
     ]
+    twin: crate::memory::Store::default();
     #[ignore = "needs MongoDB: ./dev test"] mongodb: of_own().await;
 }
