@@ -96,6 +96,26 @@ impl Neighbours {
         answers.details.extend(details);
     }
 
+    /// Puts what is remembered of `question` into `answers`; `false` when nothing is. Asks nobody.
+    #[must_use]
+    pub fn recall(&self, question: Question, answers: &mut Answers) -> bool {
+        match question {
+            Question::NationalId(person) => {
+                let known = self.national_ids.known(&person);
+                known.map(|id| answers.national_ids.insert(person, Ok(Some(id)))).is_some()
+            }
+            Question::CourseUuid(course) => {
+                let known = self.course_uuids.known(&course);
+                known.map(|uuid| answers.course_uuids.insert(course, Ok(Some(uuid)))).is_some()
+            }
+            Question::CourseDetails(course) => {
+                let known = self.details.known(&course);
+                known.map(|details| answers.details.insert(course, Ok(details))).is_some()
+            }
+            Question::Participations(..) | Question::Lock(_) => false,
+        }
+    }
+
     /// The national id of `person`; `None` when the register does not know the person (8.1).
     ///
     /// # Errors

@@ -3,11 +3,11 @@
 mod backfill;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     iter::zip,
     num::NonZeroU32,
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use chassis::{clock::Clock, trace};
@@ -37,6 +37,8 @@ use crate::{
 const MAX_LOCKS: usize = 600;
 /// How many transactions' worth of one call are under way at once: while one is in the database, another asks third parties.
 const AT_ONCE: usize = 2;
+/// How often a change may ask before it waits: the rules have four kinds of questions, and a lock.
+const ASKED: usize = 6;
 
 /// Settings of the rules.
 #[derive(Debug, Clone)]
@@ -183,61 +185,58 @@ impl<I: Inbox> Records<I> {
         Ok(ended.into_iter().next().flatten())
     }
 
+    /// Read, decide and write are one transaction. What the rules ask of third parties meanwhile is answered from what is remembered; what is
+    /// not remembered is asked once the transaction is over, and the changes that asked go through another one.
     async fn ask_and_apply(&self, batch: &Batch) -> Result<Vec<Option<Settlement>>, StoreError> {
-        let changes: Vec<&Change> = batch.items.iter().map(|item| &*item.change).collect();
-        let held = self.inbox.read(&changes).await?;
-        // nothing makes a HANDLED row open again, so what a plain read says of it is the last word, and no lock is needed for it
-        let done: Vec<bool> = changes.iter().map(|change| batch.is_duplicate(change, &held)).collect();
-        let mut open: Vec<Item> =
-            zip(&batch.items, &done).filter(|(_, done)| !**done).map(|(item, _)| item.clone()).collect();
-        let mut ended = Vec::new();
-        if !open.is_empty() {
-            let answers = self.ask(batch, &open, &held).await;
-            if let Some(first) = open.first_mut() {
+        let mut ended = vec![None; batch.items.len()];
+        let mut open: Vec<usize> = (0..batch.items.len()).collect();
+        let mut answers = Answers::default();
+        for may_ask in (0..ASKED).map(|_| true).chain([false]) {
+            let mut items: Vec<Item> = open.iter().filter_map(|at| batch.items.get(*at)).cloned().collect();
+            if let Some(first) = items.first_mut() {
                 // the locks of a transaction are one set, whichever item names them
                 first.also = answers.locked.iter().map(|participant| Lock::Participant(participant.0)).collect();
             }
-            let write = |item: &Item, held: &Held| self.write(batch, item, held, &answers);
-            ended = self.inbox.apply(&open, batch.now, write).await?;
-        }
-        let mut ended = ended.into_iter();
-        Ok(done.into_iter().map(|done| if done { Some(DUPLICATE) } else { ended.next().flatten() }).collect())
-    }
-
-    /// What third parties know of `items`, asked concurrently and outside any transaction, until the rules have no
-    /// further question.
-    async fn ask(&self, batch: &Batch, items: &[Item], held: &Held) -> Answers {
-        let mut answers = Answers::default();
-        let mut open: Vec<&Change> = items.iter().map(|item| &*item.change).collect();
-        loop {
-            let mut questions = BTreeSet::new();
-            // what is decided stays so: more answers are to questions that it did not ask
-            open.retain(|change| match batch.moment(change).map(|moment| decide(change, held, &answers, moment)) {
-                Some(Decision::Ask(question)) => {
-                    questions.insert(question);
-                    true
-                }
-                Some(Decision::Do(_)) | None => false,
-            });
-            if questions.is_empty() {
-                return answers;
+            let asking = Asking { may_ask, answers: Mutex::new(answers), open: Mutex::default() };
+            let write = |item: &Item, held: &Held| self.write(batch, item, held, &asking);
+            let settled = self.inbox.apply(&items, batch.now, write).await?;
+            let asked;
+            (answers, asked) = asking.end();
+            open = zip(zip(open, &items), settled)
+                .filter_map(|((at, item), settlement)| {
+                    if asked.contains_key(&place(&item.change)) {
+                        return Some(at);
+                    }
+                    if let Some(slot) = ended.get_mut(at) {
+                        *slot = settlement;
+                    }
+                    None
+                })
+                .collect();
+            if open.is_empty() {
+                break;
             }
-            // locks are taken with those of the batch; what is left is for third parties
+            // locks are taken with those of the next transaction; what is left is for third parties
             let (locks, questions): (BTreeSet<Question>, _) =
-                questions.into_iter().partition(|question| matches!(question, Question::Lock(_)));
+                asked.into_values().partition(|question| matches!(question, Question::Lock(_)));
             answers.locked.extend(locks.iter().filter_map(participant));
             self.neighbours.answer(questions, &mut answers).await;
         }
+        Ok(ended)
     }
 
-    fn write(&self, batch: &Batch, item: &Item, held: &Held, answers: &Answers) -> Option<Write> {
+    fn write(&self, batch: &Batch, item: &Item, held: &Held, asking: &Asking) -> Option<Write> {
         let change = &item.change;
         let moment = batch.moment(change)?;
         if !chosen(change, held, batch.pass) {
             return None;
         }
-        let effect = match decide(change, held, answers, moment) {
+        let effect = match self.decide(change, held, asking, moment) {
             Decision::Do(effect) => *effect,
+            Decision::Ask(question) if asking.may_ask => {
+                unpoisoned(&asking.open).insert(place(change), question);
+                return None;
+            }
             Decision::Ask(_) if batch.pass != Pass::Live => return None,
             Decision::Ask(_) => {
                 let mut effect = failed(change, held, Failure::missing("what it depends on changed meanwhile"), moment);
@@ -253,6 +252,17 @@ impl<I: Inbox> Records<I> {
         }
         let message = effect.publication.as_ref().map(|publication| self.render(publication, item.trace));
         Some(Write { effect, message })
+    }
+
+    /// What the rules say, as far as what is remembered of third parties answers them.
+    fn decide(&self, change: &Change, held: &Held, asking: &Asking, moment: &Moment) -> Decision {
+        let mut answers = unpoisoned(&asking.answers);
+        loop {
+            match decide(change, held, &answers, moment) {
+                Decision::Ask(question) if self.neighbours.recall(question, &mut answers) => {}
+                decision => return decision,
+            }
+        }
     }
 
     /// A change of a job has no trace of its own: it belongs to the job's.
@@ -304,10 +314,29 @@ impl Batch {
     fn moment(&self, change: &Change) -> Option<&Moment> {
         self.moments.get(&place(change))
     }
+}
 
-    fn is_duplicate(&self, change: &Change, held: &Held) -> bool {
-        self.moment(change).is_some_and(|moment| is_duplicate(change, held, moment))
+/// What is known and what is still asked while a transaction decides.
+struct Asking {
+    /// Whether what is not known may be asked, and the item tried again.
+    may_ask: bool,
+    answers: Mutex<Answers>,
+    /// The question of each item that could not be decided, by its [`place`].
+    open: Mutex<BTreeMap<Lock, Question>>,
+}
+
+impl Asking {
+    fn end(self) -> (Answers, BTreeMap<Lock, Question>) {
+        let Self { answers, open, .. } = self;
+        (
+            answers.into_inner().unwrap_or_else(PoisonError::into_inner),
+            open.into_inner().unwrap_or_else(PoisonError::into_inner),
+        )
     }
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is its own for each item of a batch: the lock of its object.

@@ -3,6 +3,7 @@
 use std::{future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use domain::arena_acl::Unanswered;
+use futures::FutureExt as _;
 use moka::future::Cache;
 
 /// The most answers of one kind that are remembered; the least used go first.
@@ -28,6 +29,12 @@ where
 {
     pub(super) fn new(lifetime: Duration) -> Self {
         Self((!lifetime.is_zero()).then(|| Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build()))
+    }
+
+    /// The remembered answer for `key`.
+    pub(super) fn known(&self, key: &K) -> Option<V> {
+        // the future of a lookup is ready at once: nothing in it waits
+        self.0.as_ref()?.get(key).now_or_never().flatten()
     }
 
     /// The remembered answer for `key`, or that of `ask`.

@@ -74,10 +74,18 @@ async fn rows(
     changes: &[&Change],
 ) -> Result<HashMap<(Table, i64), Vec<HeldRow>>, StoreError> {
     let found: Vec<ChangeRow> = sqlx::query_as(
-        "SELECT wanted.place, row.operation_type, row.operation_pos, row.ingest_status, row.ingest_attempts, row.ingested_timestamp \
+        // two halves, each with an index that has what it asks for and nothing else
+        "SELECT wanted.place, row.* \
          FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (arena_table_name, arena_id, pos, place) \
-         JOIN arena_data AS row USING (arena_table_name, arena_id) \
-         WHERE row.ingest_status IN ('RETRY', 'FAILED', 'WAITING') OR lpad(row.operation_pos, 20, '0') COLLATE \"C\" >= wanted.pos",
+         CROSS JOIN LATERAL ( \
+             SELECT operation_type, operation_pos, ingest_status, ingest_attempts, ingested_timestamp FROM arena_data AS row \
+             WHERE row.arena_id = wanted.arena_id AND row.arena_table_name = wanted.arena_table_name \
+               AND lpad(row.operation_pos, 20, '0') COLLATE \"C\" >= wanted.pos \
+             UNION ALL \
+             SELECT operation_type, operation_pos, ingest_status, ingest_attempts, ingested_timestamp FROM arena_data AS row \
+             WHERE row.arena_id = wanted.arena_id AND row.arena_table_name = wanted.arena_table_name \
+               AND row.ingest_status IN ('RETRY', 'FAILED', 'WAITING') \
+               AND lpad(row.operation_pos, 20, '0') COLLATE \"C\" < wanted.pos) AS row",
     )
     .bind(changes.iter().map(|change| change.table.name()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| change.arena_id.to_string()).collect::<Vec<_>>())
