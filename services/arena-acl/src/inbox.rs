@@ -12,6 +12,8 @@ use domain::{
 };
 use uuid::Uuid;
 
+use crate::fresh::Fresh;
+
 /// About how many bytes the texts of a decoded row take.
 const ROW_TEXTS: usize = 512;
 
@@ -105,6 +107,15 @@ pub struct OutboxMessage {
     pub trace: Option<trace::Context>,
     /// When it was added (wall clock of Europe/Oslo).
     pub added_at: NaiveDateTime,
+}
+
+impl OutboxMessage {
+    /// The same without its value.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let bytes = self.payload.as_ref().map_or(0, String::len);
+        Head { id: self.id, topic: self.topic.clone(), key: self.key.clone(), bytes }
+    }
 }
 
 /// A stored change, for a job.
@@ -252,6 +263,9 @@ pub trait Inbox: Send + Sync + 'static {
 pub trait Outbox: Send + Sync + 'static {
     /// The right to send: at most one process has it.
     type Turn: Turn;
+
+    /// What this process adds and can be sent without being read back.
+    fn fresh(&self) -> &Fresh;
 
     /// Waits until this process may send, as architecture section 8.7 says; a holder that did not end cleanly costs
     /// the wait of one message time-out.

@@ -9,6 +9,7 @@ pub mod commands;
 mod duration;
 pub mod eval;
 pub mod explain;
+pub mod fresh;
 pub mod http;
 pub mod inbox;
 pub mod jobs;

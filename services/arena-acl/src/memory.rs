@@ -35,6 +35,7 @@ pub use self::{
     state::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Outgoing, State},
 };
 use crate::{
+    fresh::Fresh,
     inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write},
     service::{SchemaError, Store},
 };
@@ -45,6 +46,7 @@ pub struct Memory {
     state: Arc<Mutex<State>>,
     /// Hears of each message that is added.
     added: Arc<Notify>,
+    fresh: Arc<Fresh>,
     /// Held by whoever may send.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Hears of what may be due before the next run of the retry job.
@@ -60,6 +62,7 @@ impl Default for Memory {
         Self {
             state: Arc::default(),
             added: Arc::default(),
+            fresh: Arc::default(),
             turn: Arc::default(),
             woke: Arc::default(),
             leader: Arc::default(),
@@ -117,10 +120,8 @@ impl Inbox for Memory {
         let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
         let decided: Vec<(&Item, &Write)> =
             items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();
-        write::all(&mut state, &decided, now)?;
-        if decided.iter().any(|(_, write)| write.message.is_some()) {
-            self.added.notify_one();
-        }
+        let added = write::all(&mut state, &decided, now)?;
+        self.fresh.promise(added.fresh, added.left).keep();
         if decided.iter().any(|(_, write)| write.wakes(now)) {
             self.woke.notify_one();
         }

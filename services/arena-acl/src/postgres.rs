@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 use self::errors::during;
 pub use self::{connection::Settings, examine::Examined, turn::PublisherTurn};
-use crate::inbox::StoreError;
+use crate::{fresh::Fresh, inbox::StoreError};
 
 /// The store. A clone is the same store.
 #[derive(Clone)]
@@ -45,8 +45,9 @@ pub struct Postgres {
     /// For what people look at: reads only, each statement bounded.
     looking: PgPool,
     settings: Settings,
-    /// Hears of each commit of this process that added messages.
+    /// Hears of messages that this process added and does not hand over.
     added: Arc<Notify>,
+    fresh: Arc<Fresh>,
     /// Hears of each commit of this process after which changes may be due before the next run of the retry job.
     woke: Arc<Notify>,
 }
@@ -62,6 +63,7 @@ impl Postgres {
             looking: settings.looking_pool(),
             settings: settings.clone(),
             added: Arc::default(),
+            fresh: Arc::default(),
             woke: Arc::default(),
         }
     }

@@ -9,7 +9,10 @@ use chrono::{NaiveDateTime, TimeDelta};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Memory, write};
-use crate::inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError, Turn};
+use crate::{
+    fresh::Fresh,
+    inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError, Turn},
+};
 
 /// For how long a published message is kept, without its payload.
 const RETENTION: TimeDelta = TimeDelta::days(7);
@@ -20,6 +23,10 @@ pub struct MemoryTurn(#[expect(dead_code, reason = "held, not read")] OwnedMutex
 
 impl Outbox for Memory {
     type Turn = MemoryTurn;
+
+    fn fresh(&self) -> &Fresh {
+        &self.fresh
+    }
 
     async fn turn(&self) -> Result<MemoryTurn, StoreError> {
         Ok(MemoryTurn(self.turn.clone().lock_owned().await))
@@ -74,9 +81,11 @@ impl Outbox for Memory {
 
     async fn enqueue(&self, messages: &[NewMessage], now: NaiveDateTime) -> Result<(), StoreError> {
         let mut state = self.lock();
+        let mut added = write::Added::default();
         for message in messages {
-            write::add(&mut state, message, None, now);
+            write::add(&mut state, message, None, now, &mut added);
         }
+        self.fresh.promise(added.fresh, added.left).keep();
         self.added.notify_one();
         Ok(())
     }

@@ -13,27 +13,43 @@ use domain::{
 use uuid::Uuid;
 
 use super::{ArenaData, Deltaker, Gjennomforing, HistIdTranslation, IdTranslation, Outgoing, State, wake};
-use crate::inbox::{Item, NewMessage, StoreError, Write};
+use crate::inbox::{Item, NewMessage, OutboxMessage, StoreError, Write};
 
 /// Writes the effects of `decided`, one after the other.
-pub(super) fn all(state: &mut State, decided: &[(&Item, &Write)], now: NaiveDateTime) -> Result<(), StoreError> {
+pub(super) fn all(state: &mut State, decided: &[(&Item, &Write)], now: NaiveDateTime) -> Result<Added, StoreError> {
     // what can be refused is looked at first, so that a refusal leaves nothing
     refuse_taken_ids(state, decided.iter().filter_map(|(_, write)| write.effect.mapping))?;
     refuse_taken_hist_ids(state, decided.iter().filter_map(|(_, write)| write.effect.hist_mapping.as_ref()))?;
+    let mut added = Added::default();
     for (item, write) in decided {
         effect(state, item, &write.effect, now);
         if let Some(message) = &write.message {
             let cause = write.effect.row.as_ref().and_then(|_| find(state, item)).map(|row| row.id);
-            add(state, message, cause, now);
+            add(state, message, cause, now, &mut added);
         }
     }
-    Ok(())
+    Ok(added)
+}
+
+/// What was added to the outbox, as [`crate::fresh`] wants it.
+#[derive(Default)]
+pub(super) struct Added {
+    pub(super) fresh: Vec<OutboxMessage>,
+    pub(super) left: Vec<String>,
 }
 
 /// Adds a message behind all others.
-pub(super) fn add(state: &mut State, message: &NewMessage, cause: Option<i64>, now: NaiveDateTime) {
+pub(super) fn add(state: &mut State, message: &NewMessage, cause: Option<i64>, now: NaiveDateTime, added: &mut Added) {
+    let waits = |older: &Outgoing| older.published_at.is_none() && older.message_key == message.key;
+    let is_fresh = !state.outbox.iter().any(waits);
     let highest = state.outbox.iter().map(|message| message.id).max().unwrap_or(0);
     state.last_outbox_id = state.last_outbox_id.max(highest) + 1;
+    if is_fresh {
+        let NewMessage { topic, key, payload, trace, .. } = message.clone();
+        added.fresh.push(OutboxMessage { id: state.last_outbox_id, topic, key, payload, trace, added_at: now });
+    } else {
+        added.left.push(message.key.clone());
+    }
     state.outbox.push(Outgoing {
         id: state.last_outbox_id,
         topic: message.topic.clone(),

@@ -16,7 +16,10 @@ use super::{
     errors::during,
     locks, read, write,
 };
-use crate::inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write};
+use crate::{
+    fresh::Fresh,
+    inbox::{Cursor, Inbox, Item, StoreError, StoredChange, Translation, Write},
+};
 
 impl Inbox for Postgres {
     async fn read(&self, changes: &[&Change]) -> Result<Held, StoreError> {
@@ -41,11 +44,8 @@ impl Inbox for Postgres {
         D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
     {
         let mut connection = self.pool.acquire().await.map_err(during("beginning a transaction"))?;
-        let applied = timeout(ANSWER, apply(&mut connection, items, now, decide)).await;
-        let Applied { settlements, has_messages, wakes_any } = in_time(connection, applied)?;
-        if has_messages {
-            self.added.notify_one();
-        }
+        let applied = timeout(ANSWER, apply(&mut connection, items, now, decide, &self.fresh)).await;
+        let Applied { settlements, wakes_any } = in_time(connection, applied)?;
         if wakes_any {
             self.woke.notify_one();
         }
@@ -81,8 +81,6 @@ impl Inbox for Postgres {
 /// What a transaction that is durable did.
 struct Applied {
     settlements: Vec<Option<Settlement>>,
-    /// Whether it put anything into the outbox.
-    has_messages: bool,
     wakes_any: bool,
 }
 
@@ -91,6 +89,7 @@ async fn apply<D>(
     items: &[Item],
     now: NaiveDateTime,
     decide: D,
+    fresh: &Fresh,
 ) -> Result<Applied, StoreError>
 where
     D: Fn(&Item, &Held) -> Option<Write> + Send + Sync,
@@ -104,11 +103,14 @@ where
     let writes: Vec<Option<Write>> = items.iter().map(|item| decide(item, &held)).collect();
     let decided = items.iter().zip(&writes).filter_map(|(item, write)| Some((item, write.as_ref()?))).collect();
     let batch = write::Batch::new(decided, now);
-    batch.write(&mut transaction).await?;
+    let added = batch.write(&mut transaction).await?;
+    let (messages, left) = if fresh.is_open() { batch.fresh(&added) } else { Default::default() };
+    let promise = fresh.promise(messages, left);
     failpoints::hit("arena-acl.apply.before-commit");
     transaction.commit().await.map_err(during("committing"))?;
+    promise.keep();
     failpoints::hit("arena-acl.apply.after-commit");
-    let (has_messages, wakes_any) = (batch.has_messages(), batch.wakes_any());
+    let wakes_any = batch.wakes_any();
     let settlements = writes.into_iter().map(|write| write.map(|write| write.effect.settlement)).collect();
-    Ok(Applied { settlements, has_messages, wakes_any })
+    Ok(Applied { settlements, wakes_any })
 }

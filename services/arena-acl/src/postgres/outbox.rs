@@ -10,7 +10,10 @@ use super::{
     turn::PublisherTurn,
     write::{NewRow, insert_messages},
 };
-use crate::inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError};
+use crate::{
+    fresh::Fresh,
+    inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError},
+};
 
 /// How long a message that another process added may wait unseen.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -19,6 +22,10 @@ type Row = (i64, String, String, Option<String>, Option<String>, NaiveDateTime);
 
 impl Outbox for Postgres {
     type Turn = PublisherTurn;
+
+    fn fresh(&self) -> &Fresh {
+        &self.fresh
+    }
 
     async fn turn(&self) -> Result<PublisherTurn, StoreError> {
         PublisherTurn::wait(&self.settings).await
@@ -100,9 +107,10 @@ impl Outbox for Postgres {
     }
 
     async fn enqueue(&self, messages: &[NewMessage], now: NaiveDateTime) -> Result<(), StoreError> {
+        // by nobody who holds its key: it takes its place behind what is there, and is read
         let rows: Vec<NewRow<'_>> = messages.iter().map(|message| (message, None)).collect();
         let mut connection = self.pool.acquire().await.map_err(during("writing messages"))?;
-        insert_messages(&mut connection, &rows, now).await?;
+        insert_messages(&mut connection, &rows, now).await.map(drop)?;
         self.added.notify_one();
         Ok(())
     }

@@ -9,9 +9,9 @@ mod waiting;
 use chrono::NaiveDateTime;
 use sqlx::PgConnection;
 
-use crate::inbox::{Item, StoreError, Write};
+use crate::inbox::{Item, NewMessage, OutboxMessage, StoreError, Write};
 
-pub(super) use self::messages::{NewRow, insert as insert_messages};
+pub(super) use self::messages::{Added, NewRow, insert as insert_messages};
 
 /// A batch after its decisions; what `decide` left alone is not in it.
 pub(super) struct Batch<'b> {
@@ -24,9 +24,19 @@ impl<'b> Batch<'b> {
         Self { decided, now }
     }
 
-    /// Whether the batch puts anything into the outbox.
-    pub(super) fn has_messages(&self) -> bool {
-        self.decided.iter().any(|(_, write)| write.message.is_some())
+    /// What `added` says can be sent at once, and the keys of the rest.
+    pub(super) fn fresh(&self, added: &[Added]) -> (Vec<OutboxMessage>, Vec<String>) {
+        let (mut fresh, mut left) = (Vec::with_capacity(added.len()), Vec::new());
+        let messages = self.decided.iter().filter_map(|(_, write)| write.message.as_ref());
+        for (message, Added { id, waits }) in messages.zip(added) {
+            if *waits {
+                left.push(message.key.clone());
+            } else {
+                let NewMessage { topic, key, payload, trace, .. } = message.clone();
+                fresh.push(OutboxMessage { id: *id, topic, key, payload, trace, added_at: self.now });
+            }
+        }
+        (fresh, left)
     }
 
     /// Whether changes may be due once the batch is durable.
@@ -35,7 +45,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Writes all of it. A course comes before what it releases, a change before those it wakes and the message that names its row.
-    pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<Vec<Added>, StoreError> {
         self.upsert_courses(connection).await?;
         self.name_courses(connection).await?;
         self.release(connection).await?;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ use super::{
 };
 use crate::{
     OSLO,
+    fresh::{Handed, Open},
     inbox::{Head, Outbox, OutboxMessage},
 };
 
@@ -33,6 +37,8 @@ use crate::{
 const PAGE: u32 = 500;
 /// The shortest time between two laps that nothing but a passing hold asked for.
 const LAP_EVERY: Duration = Duration::from_millis(20);
+/// How long what another process added may wait unseen.
+const READ_EVERY: Duration = Duration::from_millis(250);
 /// How long reports are gathered before a mark: marking a few costs the database as much as marking hundreds.
 const GATHER: Duration = Duration::from_millis(5);
 /// How long the end of a lap over keys that all wait may be put off: reading them again must not become what the database does.
@@ -44,6 +50,8 @@ pub(super) struct Flow<'p, O, P> {
     holds: Mutex<Holds>,
     /// Told when a key or room became free.
     freed: Notify,
+    /// Whether something in the outbox is known to be free since the last lap.
+    again: AtomicBool,
     /// When the turn was checked last.
     checked: watch::Receiver<Option<Instant>>,
 }
@@ -56,6 +64,8 @@ struct Lap {
     /// Whether the last key was reached.
     over: bool,
     sent: usize,
+    /// Whether it met a key of which a message that was read is on its way.
+    under_way: bool,
     /// When the first of the keys that wait may leave.
     next: Option<Instant>,
     waiting: HashMap<Reason, u64>,
@@ -73,7 +83,7 @@ struct Leaving {
 impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
     pub(super) fn new(publisher: &'p Publisher<O, P>, checked: watch::Receiver<Option<Instant>>) -> Self {
         let holds = Mutex::new(Holds::new(publisher.spacing, publisher.jitter.clone()));
-        Self { publisher, holds, freed: Notify::new(), checked }
+        Self { publisher, holds, freed: Notify::new(), again: AtomicBool::new(false), checked }
     }
 
     /// Publishes until the stop; what is on its way by then is awaited and marked.
@@ -84,13 +94,14 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
     }
 
     async fn send(&self, sent: mpsc::UnboundedSender<Sent>) -> Result<(), PublishError> {
-        let Publisher { part, spacing, .. } = self.publisher;
+        let Publisher { part, spacing, outbox, .. } = self.publisher;
+        let fresh = outbox.fresh().open(); // before the first lap: what it does not see is handed over
         tokio::select! {
             () = part.stopping() => return Ok(()),
             // what the holder before sent last is not known here
             () = sleep(*spacing) => {}
         }
-        let mut lap = Lap::begin();
+        let (mut lap, mut pace) = (Lap::begin(), Pace::new());
         while !part.is_stopping() {
             if !self.holds().has_room(PAGE as usize, Instant::now()) {
                 tokio::select! {
@@ -100,37 +111,83 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
                 }
                 continue;
             }
-            let page = tokio::select! {
-                biased;
-                () = part.stopping() => return Ok(()),
-                page = self.page(&mut lap) => page?,
-            };
-            if !page.is_empty() {
-                failpoints::hit("arena-acl.publish.before-send");
-                for (head, message) in page {
-                    let leaving = Leaving::begin(&message);
-                    let report = self.publisher.producer.hand_over(outgoing(message));
-                    let flight = Flight { head, since: Instant::now() };
-                    drop(sent.send((flight, leaving, report))); // the other loop ends after this one, or both do
-                }
-                failpoints::hit("arena-acl.publish.after-send");
-            }
-            if lap.over {
-                self.tell(&lap);
-                tokio::select! {
+            let handed = self.choose_handed(fresh.take(PAGE as usize), &mut pace);
+            self.leave(handed, &sent).await;
+            if !lap.over {
+                let page = tokio::select! {
+                    biased;
                     () = part.stopping() => return Ok(()),
-                    () = self.rest(&lap) => lap = Lap::begin(),
+                    page = self.page(&mut lap, &fresh) => page?,
+                };
+                self.leave(page, &sent).await;
+                if !lap.over {
+                    continue;
                 }
+                self.tell(&lap);
+                pace.end(&lap);
+            }
+            if pace.is_due() {
+                lap = Lap::begin();
+                continue;
+            }
+            tokio::select! {
+                () = part.stopping() => return Ok(()),
+                () = fresh.ready() => {}
+                () = self.freed.notified() => if pace.walks || self.again.swap(false, Ordering::Relaxed) { pace.soon() },
+                () = outbox.changed() => pace.soon(),
+                () = sleep_until(pace.due) => {}
             }
         }
         Ok(())
     }
 
+    /// Hands what was chosen to the producer, once it is sure that the turn is still ours.
+    async fn leave(&self, page: Vec<(Head, OutboxMessage)>, sent: &mpsc::UnboundedSender<Sent>) {
+        if page.is_empty() {
+            return;
+        }
+        let mut checked = self.checked.clone();
+        // an error says that nobody checks any more: then this ends too
+        drop(checked.wait_for(|at| at.is_some_and(|at| at.elapsed() < TURN_IS_GOOD_FOR)).await);
+        failpoints::hit("arena-acl.publish.before-send");
+        for (head, message) in page {
+            let leaving = Leaving::begin(&message);
+            let report = self.publisher.producer.hand_over(outgoing(message));
+            let flight = Flight { head, since: Instant::now() };
+            drop(sent.send((flight, leaving, report))); // the other loop ends after this one, or both do
+        }
+        failpoints::hit("arena-acl.publish.after-send");
+    }
+
+    /// Of what was handed over, that which may leave now. The rest is found in the outbox, when it may.
+    fn choose_handed(&self, handed: Vec<Handed>, pace: &mut Pace) -> Vec<(Head, OutboxMessage)> {
+        let now = Instant::now();
+        let mut holds = self.holds();
+        let mut chosen = Vec::with_capacity(handed.len());
+        for handed in handed {
+            match handed {
+                Handed::Message(message) => {
+                    let head = message.head();
+                    match holds.ask(&head, true, now) {
+                        Answer::Free => chosen.push((head, message)),
+                        Answer::Later(at, _) => pace.not_after(at),
+                        Answer::UnderWay { .. } if holds.follow(&head.key) => {}
+                        Answer::UnderWay { .. } | Answer::AfterTheProbe | Answer::Full => pace.walk(),
+                    }
+                }
+                Handed::Left(key) if holds.follow(&key) => {}
+                Handed::Left(_) => pace.soon(),
+                Handed::Unknown => pace.walk(),
+            }
+        }
+        chosen
+    }
+
     /// What may leave of the next page, and the right to send it.
-    async fn page(&self, lap: &mut Lap) -> Result<Vec<(Head, OutboxMessage)>, PublishError> {
+    async fn page(&self, lap: &mut Lap, fresh: &Open<'_>) -> Result<Vec<(Head, OutboxMessage)>, PublishError> {
         let outbox = &self.publisher.outbox;
         let heads = outbox.heads(lap.after.as_deref(), PAGE).await.map_err(PublishError::Store)?;
-        let mut chosen = self.choose(heads, lap);
+        let mut chosen = self.choose(heads, lap, fresh);
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
@@ -142,25 +199,27 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
             self.holds().stayed(head); // it was marked while the heads were read
         }
         lap.sent += page.len();
-        let mut checked = self.checked.clone();
-        // an error says that nobody checks any more: then this ends too
-        drop(checked.wait_for(|at| at.is_some_and(|at| at.elapsed() < TURN_IS_GOOD_FOR)).await);
         Ok(page)
     }
 
     /// Of the keys read, those that may leave now, by id; the lap goes on after the last one that was looked at.
-    fn choose(&self, heads: Vec<Head>, lap: &mut Lap) -> HashMap<i64, Head> {
+    fn choose(&self, heads: Vec<Head>, lap: &mut Lap, fresh: &Open<'_>) -> HashMap<i64, Head> {
         let now = Instant::now();
         let mut holds = self.holds();
         let mut chosen = HashMap::new();
         lap.over = heads.len() < PAGE as usize;
         for head in heads {
-            match holds.ask(&head, now) {
+            if fresh.is_promised(head.id) {
+                lap.after = Some(head.key);
+                continue;
+            }
+            match holds.ask(&head, false, now) {
                 Answer::Full => {
                     lap.over = false;
                     break;
                 }
-                Answer::UnderWay => {}
+                // who is handed a message is told what follows it; behind one that was read there may be more
+                Answer::UnderWay { fresh } => lap.under_way |= !fresh,
                 Answer::AfterTheProbe => lap.waits(Reason::Unconfirmed, None),
                 Answer::Later(at, reason) => lap.waits(reason, Some(at)),
                 Answer::Free => {
@@ -172,19 +231,6 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
             lap.after = Some(head.key);
         }
         chosen
-    }
-
-    /// Until the next lap may find something.
-    async fn rest(&self, lap: &Lap) {
-        if lap.sent == 0 {
-            sleep(lap.begun.elapsed().min(LONGEST_REST)).await;
-        }
-        let next = lap.next.map(|at| at.max(lap.begun + LAP_EVERY));
-        tokio::select! {
-            () = self.freed.notified() => {}
-            () = self.publisher.outbox.changed() => {}
-            () = sleep_until(next.unwrap_or(lap.begun)), if next.is_some() => {}
-        }
     }
 
     /// How many keys wait, and for what.
@@ -245,7 +291,9 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
             store.succeeded();
             self.publisher.marked.store(true, Ordering::Relaxed);
             for head in &arrived {
-                self.holds().marked(head, now);
+                if self.holds().marked(head, now) {
+                    self.again.store(true, Ordering::Relaxed);
+                }
             }
         }
         self.freed.notify_one();
@@ -257,6 +305,7 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
         // it stays and holds back its own key: dropping it would lose the last word on a participant
         let reason = if matches!(error, SendError::Refused(_)) { Reason::Refused } else { Reason::Unconfirmed };
         self.holds().failed(flight, reason, now);
+        self.again.store(true, Ordering::Relaxed); // it is in the outbox, and nowhere else
         let Some(count) = self.publisher.quiet.admit(topic, reason.name()) else { return };
         if reason == Reason::Refused {
             error!(outbox.id = id, %topic, count, %error, "the broker refuses messages, their keys wait");
@@ -270,9 +319,62 @@ impl<'p, O: Outbox, P: Publish> Flow<'p, O, P> {
     }
 }
 
+/// When the outbox is read again.
+struct Pace {
+    due: Instant,
+    /// No sooner than this.
+    rested: Instant,
+    /// Whether more may wait in the outbox than what was handed over: then each report is a reason to read.
+    walks: bool,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { due: now, rested: now, walks: true }
+    }
+
+    fn end(&mut self, lap: &Lap) {
+        let now = Instant::now();
+        self.walks = lap.sent > 0 || lap.under_way;
+        let rest = if lap.sent == 0 { lap.begun.elapsed().min(LONGEST_REST) } else { Duration::ZERO };
+        self.rested = now + rest;
+        if !self.walks {
+            self.rested = self.rested.max(lap.begun + LAP_EVERY);
+        }
+        let next = lap.next.map_or(now + READ_EVERY, |at| at.max(lap.begun + LAP_EVERY).min(now + READ_EVERY));
+        self.due = next.max(self.rested);
+    }
+
+    fn soon(&mut self) {
+        self.not_after(Instant::now());
+    }
+
+    fn not_after(&mut self, at: Instant) {
+        self.due = self.due.min(at.max(self.rested));
+    }
+
+    fn walk(&mut self) {
+        self.walks = true;
+        self.soon();
+    }
+
+    fn is_due(&self) -> bool {
+        self.due <= Instant::now()
+    }
+}
+
 impl Lap {
     fn begin() -> Self {
-        Self { begun: Instant::now(), after: None, over: false, sent: 0, next: None, waiting: HashMap::new() }
+        Self {
+            begun: Instant::now(),
+            after: None,
+            over: false,
+            sent: 0,
+            under_way: false,
+            next: None,
+            waiting: HashMap::new(),
+        }
     }
 
     fn waits(&mut self, reason: Reason, until: Option<Instant>) {

@@ -22,8 +22,11 @@ const FAILURES_LAST: Duration = Duration::from_secs(60);
 pub(super) enum Answer {
     /// Now.
     Free,
-    /// The one before it is on its way, or is not marked yet: whoever settles that tells.
-    UnderWay,
+    /// The one before it is on its way, or is not marked yet: whoever settles that tells. Fresh: it was handed over, not read.
+    UnderWay {
+        /// So was that one.
+        fresh: bool,
+    },
     /// Not before this time.
     Later(Instant, Reason),
     /// Others of its topic left first to try.
@@ -82,7 +85,11 @@ struct Key {
 
 #[derive(Debug, Clone, Copy)]
 enum Hold {
-    UnderWay,
+    UnderWay {
+        fresh: bool,
+        /// The next of the key is known to be in the outbox.
+        followed: bool,
+    },
     Until(Instant, Reason),
 }
 
@@ -97,9 +104,10 @@ impl Holds {
     }
 
     /// Whether `head` may leave. If it may it counts as on its way, and has to be settled by one of the other functions.
-    pub(super) fn ask(&mut self, head: &Head, now: Instant) -> Answer {
+    /// Fresh: it was handed over, not read.
+    pub(super) fn ask(&mut self, head: &Head, fresh: bool, now: Instant) -> Answer {
         match self.keys.get(&head.key) {
-            Some(Key { hold: Hold::UnderWay, .. }) => return Answer::UnderWay,
+            Some(Key { hold: Hold::UnderWay { fresh, .. }, .. }) => return Answer::UnderWay { fresh: *fresh },
             Some(Key { hold: Hold::Until(at, reason), .. }) if *at > now => return Answer::Later(*at, *reason),
             _ => {}
         }
@@ -112,9 +120,20 @@ impl Holds {
         self.topics.leaves(head);
         self.messages += 1;
         self.bytes += head.bytes;
-        let hold = Hold::UnderWay;
+        let hold = Hold::UnderWay { fresh, followed: false };
         self.keys.entry(head.key.clone()).and_modify(|key| key.hold = hold).or_insert(Key { failures: 0, hold });
         Answer::Free
+    }
+
+    /// Another message of `key` is in the outbox; `false` when none of it is on its way, so that nobody will tell when that one may leave.
+    pub(super) fn follow(&mut self, key: &str) -> bool {
+        match self.keys.get_mut(key) {
+            Some(Key { hold: Hold::UnderWay { followed, .. }, .. }) => {
+                *followed = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// It did not leave after all: somebody marked it.
@@ -129,15 +148,16 @@ impl Holds {
         self.topics.arrived(head, now);
     }
 
-    /// It is marked as published: its report came at `reported`.
-    pub(super) fn marked(&mut self, head: &Head, reported: Instant) {
+    /// It is marked as published: its report came at `reported`. Whether the next of its key is known to be in the outbox.
+    pub(super) fn marked(&mut self, head: &Head, reported: Instant) -> bool {
         self.landed(head);
-        if self.spacing.is_zero() {
-            self.keys.remove(&head.key);
+        let before = if self.spacing.is_zero() {
+            self.keys.remove(&head.key)
         } else {
             let hold = Hold::Until(reported + self.spacing, Reason::Spacing);
-            self.keys.insert(head.key.clone(), Key { failures: 0, hold });
-        }
+            self.keys.insert(head.key.clone(), Key { failures: 0, hold })
+        };
+        matches!(before, Some(Key { hold: Hold::UnderWay { followed: true, .. }, .. }))
     }
 
     /// Its topic did not take it, or nobody can say: it is the next of its key again, after a pause.
@@ -177,7 +197,7 @@ impl Holds {
     /// Drops what holds nothing any more.
     pub(super) fn forget(&mut self, now: Instant) {
         self.keys.retain(|_, key| match key.hold {
-            Hold::UnderWay => true,
+            Hold::UnderWay { .. } => true,
             Hold::Until(at, Reason::Spacing) => at > now,
             Hold::Until(at, Reason::Refused | Reason::Unconfirmed) => at + FAILURES_LAST > now,
         });
@@ -205,15 +225,28 @@ mod tests {
     fn a_key_waits_for_its_mark_and_then_for_its_distance() {
         let (mut holds, now) = (holds(), Instant::now());
         let (first, second) = (head(1, "amt", "a"), head(2, "amt", "a"));
-        assert_eq!(holds.ask(&first, now), Answer::Free);
-        assert_eq!(holds.ask(&first, now), Answer::UnderWay);
+        assert_eq!(holds.ask(&first, false, now), Answer::Free);
+        assert_eq!(holds.ask(&first, false, now), Answer::UnderWay { fresh: false });
         holds.arrived(&first, now);
-        assert_eq!(holds.ask(&second, now + SPACING), Answer::UnderWay, "not before its mark");
+        assert_eq!(holds.ask(&second, false, now + SPACING), Answer::UnderWay { fresh: false }, "not before its mark");
         holds.marked(&first, now);
         let free = now + SPACING;
-        assert_eq!(holds.ask(&second, free - MILLISECOND), Answer::Later(free, Reason::Spacing));
-        assert_eq!(holds.ask(&head(3, "amt", "b"), now), Answer::Free, "another key");
-        assert_eq!(holds.ask(&second, free), Answer::Free, "exactly the distance is enough");
+        assert_eq!(holds.ask(&second, false, free - MILLISECOND), Answer::Later(free, Reason::Spacing));
+        assert_eq!(holds.ask(&head(3, "amt", "b"), false, now), Answer::Free, "another key");
+        assert_eq!(holds.ask(&second, false, free), Answer::Free, "exactly the distance is enough");
+    }
+
+    #[test]
+    fn a_key_that_is_followed_tells_so_once_it_is_marked() {
+        let (mut holds, now) = (holds(), Instant::now());
+        let (first, other) = (head(1, "amt", "a"), head(2, "amt", "b"));
+        assert!(!holds.follow("a"), "nothing is on its way");
+        assert_eq!(holds.ask(&first, true, now), Answer::Free);
+        assert_eq!(holds.ask(&other, true, now), Answer::Free);
+        assert_eq!(holds.ask(&first, false, now), Answer::UnderWay { fresh: true });
+        assert!(holds.follow("a"));
+        assert!(holds.marked(&first, now));
+        assert!(!holds.marked(&other, now));
     }
 
     #[test]
@@ -221,7 +254,7 @@ mod tests {
         let (mut holds, now) = (holds(), Instant::now());
         for id in 0..100 {
             let head = head(id, "amt", &id.to_string());
-            assert_eq!(holds.ask(&head, now), Answer::Free);
+            assert_eq!(holds.ask(&head, false, now), Answer::Free);
             holds.arrived(&head, now);
             holds.marked(&head, now);
         }
@@ -235,17 +268,18 @@ mod tests {
     fn no_more_is_on_its_way_than_its_bounds() {
         let (mut holds, now) = (holds(), Instant::now());
         let proof = head(-1, "amt", "proof");
-        assert_eq!(holds.ask(&proof, now), Answer::Free);
+        assert_eq!(holds.ask(&proof, false, now), Answer::Free);
         holds.arrived(&proof, now);
         holds.marked(&proof, now);
         let large = |id: i64| Head { bytes: 1 << 20, ..head(id, "amt", &id.to_string()) };
-        let left = (0..100).filter(|id| holds.ask(&large(*id), now) == Answer::Free).count();
+        let left = (0..100).filter(|id| holds.ask(&large(*id), false, now) == Answer::Free).count();
         assert_eq!(left, 8);
         assert!(!holds.has_room(1, now));
         for id in 0..8 {
             holds.stayed(&large(id));
         }
-        let left = (0..5_000).filter(|id| holds.ask(&head(*id, "amt", &id.to_string()), now) == Answer::Free).count();
+        let left =
+            (0..5_000).filter(|id| holds.ask(&head(*id, "amt", &id.to_string()), false, now) == Answer::Free).count();
         assert_eq!(left, MESSAGES);
     }
 
@@ -271,10 +305,12 @@ mod tests {
         let refused = head(1, "amt", "a");
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            assert_eq!(holds.ask(&refused, now), Answer::Free);
+            assert_eq!(holds.ask(&refused, false, now), Answer::Free);
             holds.failed(&Flight { head: refused.clone(), since: now }, Reason::Refused, now);
-            let Answer::Later(at, Reason::Refused) = holds.ask(&refused, now) else { panic!("it does not wait") };
-            assert_eq!(holds.ask(&head(2, "amt", "b"), now), Answer::Free);
+            let Answer::Later(at, Reason::Refused) = holds.ask(&refused, false, now) else {
+                panic!("it does not wait")
+            };
+            assert_eq!(holds.ask(&head(2, "amt", "b"), false, now), Answer::Free);
             holds.stayed(&head(2, "amt", "b"));
             pauses.push(at - now);
             now = at;
@@ -288,22 +324,22 @@ mod tests {
         let (first, second, third) = (head(1, "absent", "a"), head(2, "absent", "b"), head(3, "absent", "c"));
         let sent = |head: &Head| Flight { head: head.clone(), since: now };
         for head in [&first, &second] {
-            assert_eq!(holds.ask(head, now), Answer::Free);
+            assert_eq!(holds.ask(head, false, now), Answer::Free);
         }
         let failed = now + Duration::from_secs(5);
         holds.failed(&sent(&first), Reason::Unconfirmed, failed);
-        let Answer::Later(open, Reason::Unconfirmed) = holds.ask(&third, failed) else { panic!("it is open") };
+        let Answer::Later(open, Reason::Unconfirmed) = holds.ask(&third, false, failed) else { panic!("it is open") };
         holds.failed(&sent(&second), Reason::Unconfirmed, failed);
-        assert_eq!(holds.ask(&third, failed), Answer::Later(open, Reason::Unconfirmed), "one try, one pause");
-        assert_eq!(holds.ask(&head(4, "amt", "d"), failed), Answer::Free, "another topic");
+        assert_eq!(holds.ask(&third, false, failed), Answer::Later(open, Reason::Unconfirmed), "one try, one pause");
+        assert_eq!(holds.ask(&head(4, "amt", "d"), false, failed), Answer::Free, "another topic");
 
         let again = open + SPACING;
-        assert_eq!(holds.ask(&third, again), Answer::Free);
-        assert_eq!(holds.ask(&first, again), Answer::AfterTheProbe);
+        assert_eq!(holds.ask(&third, false, again), Answer::Free);
+        assert_eq!(holds.ask(&first, false, again), Answer::AfterTheProbe);
         holds.arrived(&third, again);
         holds.marked(&third, again);
-        assert_eq!(holds.ask(&first, again), Answer::Free);
-        assert_eq!(holds.ask(&second, again), Answer::Free);
+        assert_eq!(holds.ask(&first, false, again), Answer::Free);
+        assert_eq!(holds.ask(&second, false, again), Answer::Free);
     }
 
     #[test]
@@ -311,24 +347,24 @@ mod tests {
         let (mut holds, now) = (holds(), Instant::now());
         let (fails, arrives) = (head(1, "amt", "a"), head(2, "amt", "b"));
         for head in [&fails, &arrives] {
-            assert_eq!(holds.ask(head, now), Answer::Free);
+            assert_eq!(holds.ask(head, false, now), Answer::Free);
         }
         holds.arrived(&arrives, now + SPACING);
         let late = now + Duration::from_secs(5);
         holds.failed(&Flight { head: fails.clone(), since: now }, Reason::Unconfirmed, late);
-        assert!(matches!(holds.ask(&fails, late), Answer::Later(_, Reason::Unconfirmed)));
-        assert_eq!(holds.ask(&head(3, "amt", "c"), late), Answer::Free);
+        assert!(matches!(holds.ask(&fails, false, late), Answer::Later(_, Reason::Unconfirmed)));
+        assert_eq!(holds.ask(&head(3, "amt", "c"), false, late), Answer::Free);
     }
 
     #[test]
     fn a_topic_that_has_taken_nothing_yet_gets_few_messages() {
         let (mut holds, now) = (holds(), Instant::now());
-        let answers: Vec<_> = (0..200).map(|id| holds.ask(&head(id, "new", &id.to_string()), now)).collect();
+        let answers: Vec<_> = (0..200).map(|id| holds.ask(&head(id, "new", &id.to_string()), false, now)).collect();
         assert_eq!(answers.iter().filter(|answer| **answer == Answer::Free).count(), 100);
         let refused = head(0, "new", "0");
         holds.failed(&Flight { head: refused, since: now }, Reason::Refused, now);
-        assert_eq!(holds.ask(&head(300, "new", "300"), now), Answer::Free, "a refusal takes no place");
+        assert_eq!(holds.ask(&head(300, "new", "300"), false, now), Answer::Free, "a refusal takes no place");
         holds.arrived(&head(1, "new", "1"), now);
-        assert_eq!(holds.ask(&head(301, "new", "301"), now), Answer::Free);
+        assert_eq!(holds.ask(&head(301, "new", "301"), false, now), Answer::Free);
     }
 }

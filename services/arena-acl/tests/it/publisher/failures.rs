@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::world::{Fate, World};
 use crate::store::message;
 
-const AT_ONCE: Duration = Duration::from_millis(100);
+const AT_ONCE: Duration = Duration::from_millis(200);
 const REPORT: Duration = Duration::from_millis(5);
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use arena_acl::{
+    fresh::Fresh,
     inbox::{Head, NewMessage, Outbox, OutboxMessage, StoreError, Turn},
     memory::{Memory, MemoryTurn},
     publisher::Publisher,
@@ -140,6 +141,10 @@ impl Turn for ShakyTurn {
 
 impl Outbox for Shaky {
     type Turn = ShakyTurn;
+
+    fn fresh(&self) -> &Fresh {
+        self.memory.fresh()
+    }
 
     async fn turn(&self) -> Result<ShakyTurn, StoreError> {
         let inner = self.memory.turn().await?;
