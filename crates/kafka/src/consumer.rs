@@ -170,9 +170,9 @@ fn config(settings: &Settings, group: &Group) -> ClientConfig {
         .set("queued.max.messages.kbytes", "2048")
         // Its default of 1 s starves a queue this small.
         .set("fetch.queue.backoff.ms", "20")
-        // One answer fills the queue at most once; a single message above these limits is fetched all the same.
-        .set("fetch.max.bytes", "2097152")
-        .set("fetch.message.max.bytes", "1048576")
+        // Of bytes as they are sent: what was packed takes several times as much here. A single message above these limits is fetched all the same.
+        .set("fetch.max.bytes", "1048576")
+        .set("fetch.message.max.bytes", "262144")
         .set("fetch.wait.max.ms", "500")
         // Lag and the state of the brokers come with the statistics.
         .set("statistics.interval.ms", "500")

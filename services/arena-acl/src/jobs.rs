@@ -33,8 +33,9 @@ use crate::{
     wire,
 };
 
-/// The most rows that are handled before the stop is looked at: about one transaction of participants.
-const STEP: usize = 250;
+/// The most rows that are handled before the stop is looked at: about two transactions of participants, one in the database while the other
+/// is decided.
+const STEP: usize = 500;
 
 /// What one run did, in rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -231,13 +232,24 @@ impl<I: Inbox + Operations> Jobs<I> {
 
 impl<I: Inbox + Operations + Woken> Jobs<I> {
     /// Handles every change that is due before the next run of the retry job, in the order of a job, and once each: what it wakes itself
-    /// comes last. Pages of `batch_size` rows bound the memory.
+    /// comes last, and what a course releases beyond its first page, page by page. Pages of `batch_size` rows bound the memory.
     ///
     /// # Errors
     /// As those of [`run`](Self::run).
     pub async fn wake(&self, batch_size: NonZeroU32) -> Result<Counts, JobError> {
         let _under_way = self.running.wake.begin().ok_or(JobError::Running)?;
         let mut counts = Counts::default();
+        loop {
+            self.wake_due(batch_size, &mut counts).await?;
+            if !self.inbox.release_more(self.clock.local(OSLO)).await? {
+                break;
+            }
+        }
+        debug!(counts = ?counts, "what was woken has been tried");
+        Ok(counts)
+    }
+
+    async fn wake_due(&self, batch_size: NonZeroU32, counts: &mut Counts) -> Result<(), JobError> {
         for table in Table::ALL {
             let mut last = None;
             loop {
@@ -249,10 +261,9 @@ impl<I: Inbox + Operations + Woken> Jobs<I> {
                 }
                 // an older change of a participant comes before those it holds back, whatever woke them
                 page.sort_by(|one, other| (&one.position, one.id).cmp(&(&other.position, other.id)));
-                self.handle_page(&page, Pass::Wake, &mut counts).await?;
+                self.handle_page(&page, Pass::Wake, counts).await?;
             }
         }
-        debug!(counts = ?counts, "what was woken has been tried");
-        Ok(counts)
+        Ok(())
     }
 }

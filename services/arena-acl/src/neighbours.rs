@@ -16,7 +16,7 @@ use chassis::{
     http::{CallError, Client, Problem, transport::Limits},
 };
 use domain::arena_acl::{Answers, CourseDetails, CourseId, NationalId, Participation, PersonId, Question, Unanswered};
-use futures::future;
+use futures::{StreamExt as _, future, stream};
 use http::{HeaderMap, HeaderValue};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::Semaphore;
@@ -44,6 +44,7 @@ pub struct Neighbours {
     downstream: Client,
     /// How many calls may be under way at once.
     calls: Arc<Semaphore>,
+    at_once: usize,
     national_ids: Recent<PersonId, NationalId>,
     course_uuids: Recent<CourseId, Uuid>,
     details: Recent<Uuid, CourseDetails>,
@@ -57,6 +58,7 @@ impl Neighbours {
             courses,
             downstream,
             calls: Arc::new(Semaphore::new(settings.at_once.get())),
+            at_once: settings.at_once.get(),
             national_ids: Recent::new(settings.person_cache),
             course_uuids: Recent::new(settings.course_cache),
             details: Recent::new(settings.course_cache),
@@ -84,16 +86,21 @@ impl Neighbours {
             }
         }
         let (persons, courses, details, known) = future::join4(
-            future::join_all(persons),
-            future::join_all(courses),
-            future::join_all(details),
-            future::join_all(known),
+            self.few_at_once(persons),
+            self.few_at_once(courses),
+            self.few_at_once(details),
+            self.few_at_once(known),
         )
         .await;
         answers.participations.extend(known);
         answers.national_ids.extend(persons);
         answers.course_uuids.extend(courses);
         answers.details.extend(details);
+    }
+
+    /// A call that waits for its turn takes kilobytes: no more are begun than may be under way.
+    async fn few_at_once<T>(&self, calls: Vec<impl Future<Output = T>>) -> Vec<T> {
+        stream::iter(calls).buffer_unordered(self.at_once).collect().await
     }
 
     /// Puts what is remembered of `question` into `answers`; `false` when nothing is. Asks nobody.

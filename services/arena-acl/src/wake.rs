@@ -30,7 +30,14 @@ pub trait Woken: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<StoredChange>, StoreError>> + Send;
 
-    /// Whether any is due at `now`.
+    /// Makes another page due at `now` of what waits for courses that became valid, where it was more than one page (4.3 step 6). Whether there
+    /// was anything left to make due.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    fn release_more(&self, now: NaiveDateTime) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Whether any is due at `now`, or can be made due.
     ///
     /// # Errors
     /// As [`StoreError`] says.

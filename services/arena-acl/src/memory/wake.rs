@@ -32,6 +32,10 @@ impl Woken for Memory {
         Ok(rows.into_iter().map(stored).collect())
     }
 
+    async fn release_more(&self, _now: NaiveDateTime) -> Result<bool, StoreError> {
+        Ok(false) // all of it is released with the course
+    }
+
     async fn any_woken(&self, now: NaiveDateTime) -> Result<bool, StoreError> {
         Ok(self.lock().arena_data.iter().any(|row| is_due(row, now)))
     }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use domain::arena_acl::Table;
+use domain::arena_acl::{CourseId, Table};
 
 use super::{
     Postgres,
     errors::during,
     jobs::{Row, stored},
+    write::release_page,
 };
 use crate::{
     inbox::{StoreError, StoredChange},
@@ -46,13 +47,40 @@ impl Woken for Postgres {
         rows.into_iter().map(|row| stored(table, row)).collect()
     }
 
+    async fn release_more(&self, now: NaiveDateTime) -> Result<bool, StoreError> {
+        let releasing = during("releasing what waits for a course");
+        let mut transaction = self.pool.begin().await.map_err(&releasing)?;
+        // a change of a course locks its row before it releases, so none can ask for another page between the last one and its note
+        let courses: Vec<String> = sqlx::query_scalar(
+            "SELECT arena_id FROM gjennomforing WHERE releases ORDER BY arena_id LIMIT 50 FOR NO KEY UPDATE",
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(&releasing)?;
+        if courses.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<CourseId> = courses.iter().filter_map(|id| id.parse().ok()).map(CourseId).collect();
+        if !release_page(&mut transaction, &ids, now).await? {
+            sqlx::query("UPDATE gjennomforing SET releases = false WHERE arena_id = ANY($1)")
+                .bind(courses)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&releasing)?;
+        }
+        transaction.commit().await.map_err(releasing)?;
+        Ok(true)
+    }
+
     async fn any_woken(&self, now: NaiveDateTime) -> Result<bool, StoreError> {
         // in the order of the index: a plan for any one row might read the whole table in the hope of meeting it soon
         sqlx::query_scalar(
             "SELECT count(*) > 0 FROM unnest($1::text[]) AS name CROSS JOIN LATERAL ( \
                  SELECT FROM arena_data \
                  WHERE arena_table_name = name AND ingest_status = 'RETRY' AND retry_at <= $2 \
-                 ORDER BY retry_at, arena_position(operation_pos), id LIMIT 1) AS due",
+                 ORDER BY retry_at, arena_position(operation_pos), id LIMIT 1) AS due \
+             UNION ALL SELECT true WHERE EXISTS (SELECT FROM gjennomforing WHERE releases) \
+             ORDER BY 1 DESC LIMIT 1",
         )
         .bind(Table::ALL.map(Table::name).to_vec())
         .bind(now)

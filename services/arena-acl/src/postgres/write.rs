@@ -11,7 +11,10 @@ use sqlx::PgConnection;
 
 use crate::inbox::{Item, NewMessage, OutboxMessage, StoreError, Write};
 
-pub(super) use self::messages::{Added, NewRow, insert as insert_messages};
+pub(super) use self::{
+    messages::{Added, NewRow, insert as insert_messages},
+    waiting::release_page,
+};
 
 /// A batch after its decisions; what `decide` left alone is not in it.
 pub(super) struct Batch<'b> {

@@ -56,6 +56,7 @@ async fn statements(book: &mut Book, store: &Postgres, size: Size, round: i64) {
     {
         pages(book, store, what, status, 500).await;
     }
+    book.note("release of another page", Few, store.release_more(now)).await.unwrap();
     book.note("whether anything is due", Few, store.any_woken(now)).await.unwrap();
     let due = book.note("what is due, first", Few, store.woken(Table::Participants, now, None, 500)).await.unwrap();
     let middle = due.get(due.len() / 2);
