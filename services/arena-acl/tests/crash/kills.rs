@@ -137,8 +137,8 @@ pub(crate) async fn finish(world: World, replicas: Vec<Replica>, mut row: Row) -
     row.records = world.produced.len();
     row.account = account::of(&model, &world.state().await, &world.published().await);
     row.judge();
-    if row.again + row.account.twice == 0 && row.faults > 0 {
-        row.problems.push("void: nothing was redelivered".to_owned());
+    if row.again + row.account.twice + row.waiting == 0 && row.faults > 0 {
+        row.problems.push("void: no fault interrupted anything".to_owned());
     }
     row
 }
