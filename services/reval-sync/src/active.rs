@@ -46,11 +46,13 @@ pub(crate) struct Active {
 
 impl Active {
     pub(crate) fn new(record: Record) -> Self {
+        let run = record.machine.run();
+        let accepting = run.state() != State::Requested && !run.is_over();
         Self {
-            run: record.machine.run(),
+            run,
             record,
             merge: Some(Merge::default()),
-            accepting: false,
+            accepting,
             heard_at: Instant::now(),
             moved: false,
             open: None,

@@ -6,20 +6,27 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, LOCATION},
+        request::Parts,
+    },
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use chassis::listener::{Limits, Routes};
 use chrono::TimeDelta;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use subtle::{Choice, ConstantTimeEq as _};
 use tracing::{error, info};
 
 use crate::{
     board::{Board, Command},
     record::{Record, stage_name},
     run_store::Runs as _,
+    settings::Auth,
     shared::{Ports, Shared},
     signals::{Outgoing, Signals as _},
     sources::StoreError,
@@ -29,7 +36,7 @@ use crate::{
 const PERSONS: usize = 5000;
 
 /// Every route of the service port.
-pub fn routes<P: Ports>(shared: Arc<Shared<P>>, base: &str) -> Routes {
+pub fn routes<P: Ports>(shared: Arc<Shared<P>>, base: &str, auth: Auth) -> Routes {
     let routes = Router::new()
         .route("/api/sync", get(trigger::<P>))
         .route("/api/v1/sync/runs", post(start::<P>).get(list::<P>))
@@ -41,12 +48,25 @@ pub fn routes<P: Ports>(shared: Arc<Shared<P>>, base: &str) -> Routes {
     let base = base.trim_end_matches('/');
     let router = if base.is_empty() { routes } else { Router::new().nest(base, routes) };
     let router = router.fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "not-found", "no such route") });
-    Routes::new(router, Limits::default())
+    Routes::new(router, Limits::default()).behind(move |head| refused(&auth, head))
+}
+
+/// Anybody who is not let in gets the same answer, after the same time.
+fn refused(auth: &Auth, head: &Parts) -> Option<Response> {
+    let Auth::Bearer(tokens) = auth else { return None };
+    let given = head.headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let given = given.unwrap_or_default();
+    let known =
+        tokens.iter().fold(Choice::from(0), |known, token| known | given.ct_eq(token.expose_secret().as_bytes()));
+    if known.into() {
+        return None;
+    }
+    Some(Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is needed").into_response())
 }
 
 /// An answer that is not the wanted one.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     error: &'static str,
     message: String,
@@ -112,9 +132,23 @@ async fn request<P: Ports>(shared: &Shared<P>, asked: Asked) -> Result<Response,
     if !shared.handling.roles.orchestrator {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "this instance does not run"));
     }
+    let record = accept(shared, "http", asked.force.unwrap_or_default(), asked.reason).await?;
+    let mut headers = HeaderMap::new();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/sync/runs/{}", record.id)) {
+        headers.insert(LOCATION, location);
+    }
+    Ok((StatusCode::ACCEPTED, headers, Json(record.shown())).into_response())
+}
+
+/// Requests a run, unless one is active or nobody works.
+pub(crate) async fn accept<P: Ports>(
+    shared: &Shared<P>,
+    trigger: &str,
+    force: bool,
+    reason: Option<String>,
+) -> Result<Record, Refusal> {
     let now = shared.clock.now();
-    let plan = shared.handling.plan(asked.force.unwrap_or_default());
-    let record = Record::new(plan, "http", asked.reason, now, shared.today());
+    let record = Record::new(shared.handling.plan(force), trigger, reason, now, shared.today());
     let accepted = shared.desk.change(|board| {
         if !board.is_attended(now) {
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "no instance works"));
@@ -131,11 +165,7 @@ async fn request<P: Ports>(shared: &Shared<P>, asked: Asked) -> Result<Response,
     accepted.await??;
     info!(runId = record.id, "run {} is requested", record.id);
     shared.store.keep(&record.id, &record.shown()).await?;
-    let mut headers = HeaderMap::new();
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/sync/runs/{}", record.id)) {
-        headers.insert(LOCATION, location);
-    }
-    Ok((StatusCode::ACCEPTED, headers, Json(record.shown())).into_response())
+    Ok(record)
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Dead letters: what can never be handled is kept in our own store (14.2 no. 9).
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
@@ -140,6 +140,11 @@ impl<P: Ports> OpenLetters for OpenOnes<P> {
     }
 
     async fn redrive(&self, ids: &[LetterId]) -> Result<Vec<(LetterId, Redriven)>, LettersError> {
+        // only the holder of the lease applies anything (14.1 no. 1)
+        if !self.shared.working.load(Ordering::SeqCst) {
+            let what = "only the instance that works can do that: ask its admin listener".to_owned();
+            return Err(LettersError { what, outage: false });
+        }
         let mut redriven = Vec::new();
         for id in ids {
             let filter = Filter { ids: vec![*id], ..Filter::default() };

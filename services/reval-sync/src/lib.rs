@@ -1,7 +1,10 @@
 //! reval-sync: rebuilds the index of trainee doctors beside the live one, swaps it in one step, and keeps it true.
 
 mod active;
+pub mod app;
 pub mod board;
+pub mod cli;
+pub mod commands;
 pub mod deliveries;
 mod doctors;
 mod exporter;
@@ -21,9 +24,12 @@ pub mod record;
 pub mod run_store;
 mod runner;
 pub mod service;
+pub mod settings;
 pub mod shared;
 pub mod signals;
 pub mod sources;
 pub mod sqs;
+mod standalone;
+mod terminal;
 pub mod trouble;
 pub mod wire;

@@ -65,8 +65,8 @@ pub struct Live<P: Ports> {
 #[derive(Debug, Default)]
 pub struct State {
     target: Option<Target>,
-    /// Something was written since the last refresh.
-    dirty: bool,
+    /// Nothing was written since the last refresh. Nobody knows that at first: another process may have written.
+    refreshed: bool,
     /// The next place in the journal, once it was asked.
     journal: Option<u64>,
 }
@@ -100,7 +100,7 @@ impl<P: Ports> Live<P> {
             Some(target) => target.clone(),
             None => state.target.insert(self.find().await?).clone(),
         };
-        let applied = self.write(&target, &mut state.dirty, items, &known).await;
+        let applied = self.write(&target, &mut state.refreshed, items, &known).await;
         if let Err(Trouble::Engine(Error::NoIndex(_))) = &applied {
             state.target = None; // somebody moved the aliases: look again
         }
@@ -119,8 +119,8 @@ impl<P: Ports> Live<P> {
     /// # Errors
     /// In the moment: some may be applied.
     pub(crate) async fn apply_to(&self, target: &Target, items: &[Item]) -> Result<(), Trouble> {
-        let mut dirty = true;
-        self.write(target, &mut dirty, items, &HashMap::new()).await.map(|_| ())
+        let mut refreshed = false;
+        self.write(target, &mut refreshed, items, &HashMap::new()).await.map(|_| ())
     }
 
     /// Where the journal ends, with nothing under way; held, nothing is added.
@@ -170,14 +170,14 @@ impl<P: Ports> Live<P> {
     async fn write(
         &self,
         target: &Target,
-        dirty: &mut bool,
+        refreshed: &mut bool,
         items: &[Item],
         known: &HashMap<String, String>,
     ) -> Result<(Vec<Fate>, HashMap<String, String>), Trouble> {
         for _try in 0..TRIES {
-            match self.attempt(target, dirty, items, known).await? {
+            match self.attempt(target, refreshed, items, known).await? {
                 Attempt::Done(fates, tokens) => return Ok((fates, tokens)),
-                Attempt::Conflict => *dirty = true,
+                Attempt::Conflict => *refreshed = false,
                 Attempt::Refused if items.len() == 1 => {
                     return Ok((vec![Fate::Refused("refused_by_engine")], HashMap::new()));
                 }
@@ -185,7 +185,7 @@ impl<P: Ports> Live<P> {
                     let (mut fates, mut tokens, mut known) = (Vec::new(), HashMap::new(), known.clone());
                     for item in items {
                         let (fate, own) =
-                            Box::pin(self.write(target, dirty, std::slice::from_ref(item), &known)).await?;
+                            Box::pin(self.write(target, refreshed, std::slice::from_ref(item), &known)).await?;
                         fates.extend(fate);
                         known.extend(own.clone());
                         tokens.extend(own);
@@ -200,14 +200,14 @@ impl<P: Ports> Live<P> {
     async fn attempt(
         &self,
         target: &Target,
-        dirty: &mut bool,
+        refreshed: &mut bool,
         items: &[Item],
         known: &HashMap<String, String>,
     ) -> Result<Attempt, Trouble> {
         let engine = &*self.shared.engine;
-        if *dirty {
+        if !*refreshed {
             engine.refresh(&target.master).await?;
-            *dirty = false;
+            *refreshed = true;
         }
         let mut loaded: HashMap<Slot, (String, Version)> = HashMap::new();
         let mut merge = Merge::default();
@@ -236,7 +236,7 @@ impl<P: Ports> Live<P> {
             self.name_new(&target.master, &mut merge, &changed, &loaded).await?;
             let operations: Vec<Operation> =
                 changed.iter().filter_map(|slot| operation(&merge, *slot, loaded.get(slot))).collect();
-            *dirty = true;
+            *refreshed = false;
             let outcomes = index::write(engine, &target.master, &operations, self.shared.handling.bulk, |_| {}).await?;
             if outcomes.contains(&Outcome::Conflict) {
                 return Ok(Attempt::Conflict);

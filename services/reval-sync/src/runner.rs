@@ -45,20 +45,15 @@ impl<P: Ports> Runner<P> {
         Self { shared, live, seat, epoch }
     }
 
-    /// What has to be there before anything is taken in.
-    ///
-    /// # Errors
-    /// The lease is lost.
-    pub(crate) async fn prepare_all(&self) -> Result<(), Trouble> {
-        let _busy = self.shared.work.begin();
-        self.prepare().await
-    }
-
     /// Works until the lease is lost.
     ///
     /// # Errors
     /// The lease is lost.
     pub(crate) async fn run(&self) -> Result<(), Trouble> {
+        let busy = self.shared.work.begin();
+        self.resume_intake().await?;
+        self.prepare().await?;
+        drop(busy);
         loop {
             let changed = self.shared.desk.changed();
             let busy = self.shared.work.begin();
@@ -74,6 +69,18 @@ impl<P: Ports> Runner<P> {
             }
             drop(busy);
         }
+    }
+
+    /// Puts a run that was collecting into its seat before anything else: its data is logged while the engine is not asked yet.
+    async fn resume_intake(&self) -> Result<(), Trouble> {
+        let board = self.shared.patiently("looking for a run", || self.shared.desk.look()).await?;
+        if let Some(record) = board.active {
+            let active = Active::new(record);
+            if active.accepting {
+                *self.seat.active.lock().await = Some(active);
+            }
+        }
+        Ok(())
     }
 
     /// Carries a run to its end, from wherever it is.
@@ -115,13 +122,16 @@ impl<P: Ports> Runner<P> {
         if is_new {
             self.begin(&mut active).await?;
         }
-        *self.seat.active.lock().await = Some(active);
-        let moved = self.is_moved().await?;
-        let mut active = self.active().await?;
         let state = active.run.state();
+        {
+            // what was taken in since the start is in the log
+            let mut seat = self.seat.active.lock().await;
+            *seat = Some(active);
+        }
+        let moved = state == State::Swap && self.is_moved().await?;
+        let mut active = self.active().await?;
         info!(runId = active.record.id, stage = state_name(state), "run {} is taken up", active.record.id);
         let mut todo: VecDeque<Command> = active.run.restart(moved).into();
-        active.accepting = !matches!(state, State::Requested) && !active.run.is_over();
         if log_is_there && !todo.contains(&Command::Load) && !active.run.is_over() {
             todo.push_front(Command::Load); // sent, but not recorded: what came of it is in the log
         }

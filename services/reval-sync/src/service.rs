@@ -1,10 +1,7 @@
 //! The service while it runs: one instance holds the lease, reads the queues and drives runs; the others stand by (14.1 no. 1).
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -44,8 +41,6 @@ pub struct Service<P: Ports> {
     live: Arc<Live<P>>,
     seat: Arc<Seat>,
     owner: String,
-    /// It holds the lease and has looked at the index.
-    working: AtomicBool,
 }
 
 impl<P: Ports> Service<P> {
@@ -56,7 +51,7 @@ impl<P: Ports> Service<P> {
         let (live, seat) = (Arc::new(Live::new(Arc::clone(&shared))), Arc::<Seat>::default());
         let intake = Arc::new(Intake::new(Arc::clone(&shared), Arc::clone(&live), Arc::clone(&seat)));
         let owner = Uuid::new_v4().to_string();
-        Arc::new(Self { shared, intake, live, seat, owner, working: AtomicBool::new(false) })
+        Arc::new(Self { shared, intake, live, seat, owner })
     }
 
     /// Starts the part that does the work.
@@ -83,7 +78,7 @@ impl<P: Ports> Service<P> {
     /// Whether this instance holds the lease and has begun to work.
     #[must_use]
     pub fn is_working(&self) -> bool {
-        self.working.load(Ordering::SeqCst)
+        self.shared.working.load(Ordering::SeqCst)
     }
 
     /// Whether this instance works and nothing is under way, but for what waits for something that is down.
@@ -144,18 +139,12 @@ impl<P: Ports> Service<P> {
     /// Works until the lease is lost.
     async fn hold(&self, epoch: u64) -> Trouble {
         let runner = Runner::new(Arc::clone(&self.shared), Arc::clone(&self.live), Arc::clone(&self.seat), epoch);
+        self.shared.working.store(true, Ordering::SeqCst);
+        // stage data of a run is taken in also while the engine is away
         tokio::select! {
             trouble = self.renew(epoch) => trouble,
-            trouble = async {
-                if let Err(trouble) = runner.prepare_all().await {
-                    return trouble;
-                }
-                self.working.store(true, Ordering::SeqCst);
-                tokio::select! {
-                    ended = runner.run() => ended.err().unwrap_or(Trouble::Lost),
-                    trouble = self.read_all() => trouble,
-                }
-            } => trouble,
+            ended = runner.run() => ended.err().unwrap_or(Trouble::Lost),
+            trouble = self.read_all() => trouble,
         }
     }
 
@@ -188,7 +177,7 @@ impl<P: Ports> Service<P> {
     }
 
     async fn let_go(&self) {
-        self.working.store(false, Ordering::SeqCst);
+        self.shared.working.store(false, Ordering::SeqCst);
         self.shared.queues.leave().await;
         *self.seat.active.lock().await = None;
         self.seat.resume().await;

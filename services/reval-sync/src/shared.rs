@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +63,8 @@ pub struct Shared<P: Ports> {
     pub(crate) handling: Handling,
     pub(crate) desk: Desk<P::Store>,
     pub(crate) work: Work,
+    /// This instance holds the lease and has looked at the index.
+    pub(crate) working: AtomicBool,
     /// Points at which a test ends the work.
     pub halts: Halts,
 }
@@ -81,6 +83,7 @@ impl<P: Ports> Shared<P> {
             handling,
             desk,
             work: Work::default(),
+            working: AtomicBool::new(false),
             halts: Halts::default(),
         })
     }

@@ -59,12 +59,6 @@ impl Queues {
         self.lock().ready.values().all(VecDeque::is_empty)
     }
 
-    /// Whether everything that was delivered is settled.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.is_empty() && self.lock().unsettled.is_empty()
-    }
-
     /// What was sent so far, in order.
     #[must_use]
     pub fn published(&self) -> Vec<Outgoing> {

@@ -1,0 +1,4 @@
+//! What the commands do that are more than the service itself.
+
+pub mod check;
+pub mod sync;
