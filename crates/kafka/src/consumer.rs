@@ -45,7 +45,7 @@ pub struct Group {
 /// however long a message takes.
 ///
 /// Between that thread and [`Source::next`] stands at most 1 MiB of messages (and one more batch): beyond, the thread takes
-/// nothing, and pauses after a second. librdkafka holds another 2 MiB.
+/// nothing, and pauses after a second. librdkafka holds another 1 MiB, as it was sent.
 #[derive(Debug)]
 pub struct Consumer {
     events: UnboundedReceiver<Event>,
@@ -167,12 +167,12 @@ fn config(settings: &Settings, group: &Group) -> ClientConfig {
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 5).to_string())
         .set("max.poll.interval.ms", settings.max_poll_interval.as_millis().to_string())
-        .set("queued.max.messages.kbytes", "2048")
+        .set("queued.max.messages.kbytes", "1024")
         // Its default of 1 s starves a queue this small.
         .set("fetch.queue.backoff.ms", "20")
         // Of bytes as they are sent: what was packed takes several times as much here. A single message above these limits is fetched all the same.
-        .set("fetch.max.bytes", "1048576")
-        .set("fetch.message.max.bytes", "262144")
+        .set("fetch.max.bytes", "524288")
+        .set("fetch.message.max.bytes", "131072")
         .set("fetch.wait.max.ms", "500")
         // Lag and the state of the brokers come with the statistics.
         .set("statistics.interval.ms", "500")

@@ -71,7 +71,7 @@ impl Settings {
                 "KAFKA_BUDGET_BYTES",
                 "bytes of messages held, as sent and as read, before intake is paused; it resumes at half",
             )
-            .or("8388608");
+            .or("4194304");
         table.all(|ok| Self {
             brokers: ok.take(brokers),
             tls: tls(ok.take(certificate), ok.take(private_key), ok.take(ca)),
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(brokers, ["one:9092", "[::1]:9093"]);
         assert_eq!((settings.tls.is_none(), settings.group_instance_id.is_none()), (true, true));
         assert_eq!((settings.session_timeout.as_secs(), settings.max_poll_interval.as_secs()), (10, 750));
-        assert_eq!(settings.budget_bytes.get(), 8 * 1024 * 1024);
+        assert_eq!(settings.budget_bytes.get(), 4 * 1024 * 1024);
         let config = settings.client("x");
         assert_eq!(config.get("bootstrap.servers"), Some("one:9092,[::1]:9093"));
         assert_eq!(config.get("security.protocol"), None);
