@@ -171,7 +171,7 @@ fn config(settings: &Settings, group: &Group) -> ClientConfig {
         // Its default of 1 s starves a queue this small.
         .set("fetch.queue.backoff.ms", "20")
         // Of bytes as they are sent: what was packed takes several times as much here. A single message above these limits is fetched all the same.
-        .set("fetch.max.bytes", "524288")
+        .set("fetch.max.bytes", "1048576")
         .set("fetch.message.max.bytes", "131072")
         .set("fetch.wait.max.ms", "500")
         // Lag and the state of the brokers come with the statistics.
