@@ -81,6 +81,7 @@ impl<P: Ports> Intake<P> {
             letters.extend(refused.iter().map(|(body, why)| self.letter(queue, body.clone(), why)));
             tasks.extend(of_message.into_iter().map(|task| (at, task)));
         }
+        self.count_given_up(queue, letters.len()).await;
         self.put(letters).await?;
         let tasks = match stage_of(queue) {
             Some(_) => self.to_run(tasks).await?,
@@ -102,6 +103,14 @@ impl<P: Ports> Intake<P> {
     /// The letter that the last message left that was taken in, if it did; for redrives, which are one by one.
     pub(crate) async fn gave_up(&self) -> Option<LetterId> {
         *self.gave_up.lock().await
+    }
+
+    /// Counts what a stage of the run that is under way gives up.
+    async fn count_given_up(&self, queue: Queue, letters: usize) {
+        let mut active = self.seat.active.lock().await;
+        if let (Some(active), Some(stage)) = (active.as_mut().filter(|active| active.accepting), stage_of(queue)) {
+            active.record.stage(stage).dead_lettered += u64::try_from(letters).unwrap_or(u64::MAX);
+        }
     }
 
     /// Hands stage data to the run that is under way; gives it back where there is none.
