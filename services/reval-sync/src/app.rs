@@ -139,7 +139,7 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
     let metrics = Metrics::new();
     metrics.build_info(VERSION, option_env!("TRUECOPY_COMMIT").unwrap_or("unknown"));
     let wiring = wiring(&settings, &metrics).await?;
-    let store = Arc::clone(&wiring.store);
+    let (store, queues) = (Arc::clone(&wiring.store), Arc::clone(&wiring.queues));
     let service = Service::new(wiring);
     let listener = TcpListener::bind(settings.api.listen).await?;
     let mut parts = Parts::new(stop_signal());
@@ -157,6 +157,7 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
         part.stopping().await;
         Ok::<_, std::convert::Infallible>(())
     });
+    queues.spawn(&mut parts, settings.drain);
     service.spawn(&mut parts, settings.drain);
     Ok(parts.run().await?)
 }

@@ -1,5 +1,9 @@
 //! The queues of RabbitMQ and of SQS as one.
 
+use std::{convert::Infallible, time::Duration};
+
+use chassis::parts::Parts;
+
 use crate::{
     deliveries::{Deliveries, Delivery, Depth, Queue, QueueError, Settled},
     rabbit::{self, Rabbit},
@@ -27,6 +31,16 @@ impl Queues {
     #[must_use]
     pub fn new(rabbit: Rabbit, sqs: Sqs) -> Self {
         Self { rabbit, sqs }
+    }
+
+    /// Starts the readers of SQS as parts of the process, without which nothing comes of its queues.
+    pub fn spawn(&self, parts: &mut Parts, drain: Duration) {
+        for (queue, reader) in self.sqs.readers() {
+            parts.spawn(queue.name(), drain, |part| async move {
+                reader.run(part).await;
+                Ok::<_, Infallible>(())
+            });
+        }
     }
 
     fn is_of_sqs(&self, queue: Queue) -> bool {
