@@ -7,41 +7,60 @@ use reval_sync::{
     memory::Sources,
     sources::Collection,
 };
-use search::{
-    engine::{Engine as _, Operation, Source},
-    memory::Memory,
-};
+use search::engine::{Engine, Operation, Outcome, Source};
 use serde_json::Value;
 use testkit::vectors::{BadCase, list, object};
 
-/// Fills the collections.
-pub(crate) fn collections(given: &Value) -> Result<Sources, BadCase> {
-    let sources = Sources::default();
-    if given["mongo"].is_null() {
-        return Ok(sources);
+/// The state that a case begins with, as it is written.
+pub(crate) struct Given {
+    /// What TCS sends in a run.
+    pub(crate) trainees: Vec<Value>,
+    /// The collections that have documents.
+    pub(crate) collections: Vec<(Collection, Vec<Value>)>,
+    /// The documents of the live generation, if there is one.
+    live: Option<Vec<Value>>,
+}
+
+impl Given {
+    /// Reads it strictly.
+    pub(crate) fn read(given: &Value) -> Result<Self, BadCase> {
+        object("given", given, &[], &["tcs", "mongo", "indices"])?;
+        let mut read = Self { trainees: Vec::new(), collections: Vec::new(), live: None };
+        if !given["tcs"].is_null() {
+            object("given.tcs", &given["tcs"], &[], &["trainees"])?;
+            read.trainees = list("trainees", &given["tcs"]["trainees"])?.to_vec();
+        }
+        if !given["mongo"].is_null() {
+            let names = Collection::ALL.map(Collection::name);
+            for (name, documents) in object("given.mongo", &given["mongo"], &[], &names)? {
+                let collection = Collection::ALL.into_iter().find(|collection| collection.name() == name);
+                let collection = collection.ok_or_else(|| BadCase::new("a collection is not known"))?;
+                read.collections.push((collection, list(name, documents)?.to_vec()));
+            }
+        }
+        if !given["indices"].is_null() {
+            object("given.indices", &given["indices"], &[MASTER], &[])?;
+            read.live = Some(list(MASTER, &given["indices"][MASTER])?.to_vec());
+        }
+        Ok(read)
     }
-    let names = Collection::ALL.map(Collection::name);
-    for (name, documents) in object("given.mongo", &given["mongo"], &[], &names)? {
-        let collection = Collection::ALL.into_iter().find(|collection| collection.name() == name);
-        let collection = collection.ok_or_else(|| BadCase::new("a collection is not known"))?;
-        sources.add(collection, list(name, documents)?.to_vec());
+
+    /// The collections in memory.
+    pub(crate) fn sources(&self) -> Sources {
+        let sources = Sources::default();
+        self.collections.iter().for_each(|(collection, documents)| sources.add(*collection, documents.iter().cloned()));
+        sources
     }
-    Ok(sources)
 }
 
 /// Makes the live generation, if the case has one.
 pub(crate) async fn live(
-    engine: &Memory,
-    given: &Value,
+    engine: &impl Engine,
+    given: &Given,
     handling: &Handling,
-    sources: &Sources,
     now: DateTime<Utc>,
 ) -> Result<(), BadCase> {
-    if given["indices"].is_null() {
-        return Ok(());
-    }
-    object("given.indices", &given["indices"], &[MASTER], &[])?;
-    let documents = list(MASTER, &given["indices"][MASTER])?;
+    let Some(documents) = &given.live else { return Ok(()) };
     let failed = |error: search::engine::Error| BadCase::because("the live generation", &error);
     let generation = Generation::at(now - chrono::TimeDelta::days(1));
     index::create_master(engine, &generation, &handling.shape).await.map_err(failed)?;
@@ -52,20 +71,16 @@ pub(crate) async fn live(
         Operation::Index { id, source: source.map(|(name, value)| (name.clone(), value.clone())).collect() }
     });
     let rows: Vec<Operation> = rows.collect();
-    let outcomes = engine.bulk(&generation.master(), &rows).await.map_err(failed)?;
-    if outcomes.iter().any(|outcome| *outcome != search::engine::Outcome::Done) {
-        return Err(BadCase::new("a document of the live generation is refused"));
-    }
-    engine.refresh(&generation.master()).await.map_err(failed)?;
+    write(engine, &generation.master(), &rows).await?;
     if handling.layout == Layout::Physical {
-        derived(engine, &generation, &rows, sources, now.date_naive()).await?;
+        derived(engine, &generation, &rows, &given.sources(), now.date_naive()).await?;
     }
     let target = |name: &str| generation.index(name);
     index::point(engine, handling.layout, target, None, &[]).await.map_err(failed)
 }
 
 async fn derived(
-    engine: &Memory,
+    engine: &impl Engine,
     generation: &Generation,
     rows: &[Operation],
     sources: &Sources,
@@ -92,8 +107,19 @@ async fn derived(
             Some(Operation::Index { id: id.clone(), source })
         });
         let rows: Vec<Operation> = rows.collect();
-        engine.bulk(&generation.derived(view), &rows).await.map_err(failed)?;
-        engine.refresh(&generation.derived(view)).await.map_err(failed)?;
+        write(engine, &generation.derived(view), &rows).await?;
     }
     Ok(())
+}
+
+async fn write(engine: &impl Engine, index: &str, rows: &[Operation]) -> Result<(), BadCase> {
+    let failed = |error: search::engine::Error| BadCase::because("the live generation", &error);
+    if rows.is_empty() {
+        return Ok(()); // an engine takes no bulk request without lines
+    }
+    let outcomes = engine.bulk(index, rows).await.map_err(failed)?;
+    if outcomes.iter().any(|outcome| *outcome != Outcome::Done) {
+        return Err(BadCase::new("a document of the live generation is refused"));
+    }
+    engine.refresh(index).await.map_err(failed)
 }

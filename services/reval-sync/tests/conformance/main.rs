@@ -1,4 +1,4 @@
-//! The vectors published for reval-sync (docs/spec/reval-sync/README.md), played in memory.
+//! The vectors published for reval-sync (docs/spec/reval-sync/README.md), played in memory or with real servers.
 #![expect(
     clippy::indexing_slicing,
     reason = "only JSON values are indexed, and they answer null for what they have not"
@@ -7,14 +7,18 @@
 mod compare;
 mod config;
 mod given;
+mod live;
 mod memory;
 mod steps;
+mod world;
 
 use std::{path::Path, process::ExitCode};
 
 use chassis::clock::Clock;
 use serde_json::Value;
 use testkit::vectors::{BadCase, BadFile, Case, Harness, Mode, Stress, Verdict, list, object, play, text};
+
+use self::world::Scene;
 
 fn main() -> ExitCode {
     testkit::vectors::main(RevalSync, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors"))
@@ -38,12 +42,13 @@ impl Harness for RevalSync {
     }
 
     async fn run_case(&self, case: &Case, mode: Mode, stress: Stress) -> Result<Verdict, BadCase> {
-        if mode == Mode::Live {
-            return Ok(Verdict::NotHere("the adapters of the real servers are not wired up yet"));
-        }
         let start = text("clock", &case.body["clock"])?.parse().map_err(|error| BadCase::because("clock", &error))?;
         let steps = list("when", &case.body["when"])?;
-        let played = play::<memory::World>(case, steps, mode, stress, Clock::starting_at(start)).await?;
+        let clock = Clock::starting_at(start);
+        let played = match mode {
+            Mode::Memory => play::<Scene<memory::InMemory>>(case, steps, mode, stress, clock).await?,
+            Mode::Live => play::<Scene<live::Live>>(case, steps, mode, stress, clock).await?,
+        };
         compare::verdict(&case.body["then"], &played)
     }
 }
