@@ -9,6 +9,7 @@ use domain::reval_sync::{
 };
 use search::engine::{Engine as _, Operation, Outcome, Query, TaskState};
 use serde_json::Value;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{Runner, collecting::read};
@@ -208,7 +209,7 @@ impl<P: Ports> Runner<P> {
                     if done != std::mem::replace(&mut seen, done) {
                         self.moved().await?;
                     }
-                    self.shared.work.resting(TASK).await;
+                    sleep(TASK).await; // the engine works: that is no rest
                 }
             }
         }
