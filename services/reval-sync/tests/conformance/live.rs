@@ -172,6 +172,7 @@ impl Outside for Live {
     }
 
     async fn pass(&self, time: Duration) {
+        sleep(LOOKED).await; // what was done until now is done at the time until now
         self.clock.advance(time);
         sleep(if time > LEASE { RENEWED } else { LOOKED }).await;
     }
