@@ -95,6 +95,7 @@ impl Outside for Live {
         idle: Duration::from_secs(60),
         look: Duration::from_millis(15),
         stand_by: Duration::from_millis(50),
+        doubt: Duration::from_secs(1),
         retry: Duration::from_secs(8),
     };
 

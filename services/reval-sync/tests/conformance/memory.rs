@@ -42,6 +42,7 @@ impl Outside for InMemory {
         idle: Duration::from_secs(120),
         look: Duration::from_millis(5),
         stand_by: Duration::from_millis(500),
+        doubt: Duration::ZERO,
         retry: Duration::from_secs(35),
     };
 

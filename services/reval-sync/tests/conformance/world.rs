@@ -99,6 +99,8 @@ pub(crate) struct Pace {
     pub(crate) look: Duration,
     /// The same while another instance may still hold the lease.
     pub(crate) stand_by: Duration,
+    /// Before a message counts as one that comes again: servers fail for a moment too.
+    pub(crate) doubt: Duration,
     /// The longest pause between two tries, and more.
     pub(crate) retry: Duration,
 }
@@ -260,6 +262,10 @@ impl<O: Outside> Scene<O> {
     async fn deliver(&mut self, queue: Queue, body: Bytes, redelivered: bool) -> Result<&'static str, BadCase> {
         let message = self.outside.put(queue, body, redelivered).await?;
         self.idle().await?;
+        if self.outside.settled(message).is_none() && !O::PACE.doubt.is_zero() {
+            sleep(O::PACE.doubt).await;
+            self.idle().await?;
+        }
         Ok(match self.outside.settled(message) {
             Some(Settled::Done) => "ack",
             Some(Settled::DeadLettered) => "dead-letter",

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 /// The header or attribute by which a message is known.
 pub(super) const MESSAGE: &str = "vector-message";
-/// So long a message may be on its way; SQS gives back what a killed process held after half of it.
-const LOST: Duration = Duration::from_secs(8);
+/// So long a message may be on its way: polls of killed processes may each take one of SQS, until the server has noticed.
+const LOST: Duration = Duration::from_secs(30);
 
 /// What became of messages. Clones share it.
 #[derive(Debug, Clone, Default)]
