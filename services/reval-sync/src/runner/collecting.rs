@@ -14,7 +14,7 @@ use tracing::warn;
 use super::Runner;
 use crate::{
     deliveries::{Deliveries as _, Depth},
-    doctors::Latest,
+    doctors::{Latest, LatestLogs},
     exporter,
     intake::queue_of,
     live::Item,
@@ -195,21 +195,11 @@ impl<P: Ports> Runner<P> {
     }
 
     async fn read_logs(&self) -> Result<(), Trouble> {
-        let mut latest: std::collections::HashMap<_, (domain::reval_sync::Text, domain::reval_sync::connection::Log)> =
-            std::collections::HashMap::new();
-        self.each(Stage::ConnectionLogs, Collection::ConnectionLogs, |document| {
-            let Some((key, log)) = wire::connection_log(document)? else { return Ok(None) };
-            let Some(number) = domain::reval_sync::GmcNumber::usable(log.number.as_deref()) else { return Ok(None) };
-            // the greatest time, then the greatest key (14.5 no. 20)
-            let known = latest.get(&number).is_some_and(|(other, known)| (known.time, other) >= (log.time, &key));
-            if !known {
-                latest.insert(number, (key, log));
-            }
-            Ok(None)
-        })
-        .await?;
+        let mut latest = LatestLogs::default();
+        self.each(Stage::ConnectionLogs, Collection::ConnectionLogs, |document| latest.add(document).map(|()| None))
+            .await?;
         let mut active = self.active().await?;
-        for (_, (_, log)) in latest {
+        for log in latest.into_logs() {
             active.merge_in(&of_store(Stage::ConnectionLogs, Change::Connection(log)));
         }
         Ok(())
