@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use crate::{
     cli::{Cli, Command},
     commands::{
-        check,
+        check, explain,
         sync::{self, Caller},
     },
     http, mongo,
@@ -37,7 +37,7 @@ use crate::{
     rabbit::Rabbit,
     service::Service,
     settings::{Engine, Remote, Settings},
-    shared::{Ports, Wiring},
+    shared::{Ports, Shared, Wiring},
     sources::StoreError,
     sqs::Sqs,
     standalone, terminal,
@@ -119,6 +119,11 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             let Wiring { engine, store, queues, sources, handling, .. } =
                 wiring(&settings, &Metrics::new()).await.map_err(exit::Error::failed)?;
             check::run(&*engine, &*queues, &*store, &*sources, handling.layout).await.map_err(exit::Error::failed)
+        }
+        Command::Explain(asked) => {
+            let settings = command_settings()?;
+            let wiring = wiring(&settings, &Metrics::new()).await.map_err(exit::Error::failed)?;
+            explain::run(&*Shared::new(wiring), asked).await
         }
         Command::DeadLetters(command) => {
             let settings = command_settings()?;

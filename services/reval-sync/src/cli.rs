@@ -3,7 +3,7 @@
 use chassis::dead_letters::commands::DeadLetterCommand;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check::Check, sync::Sync};
+use crate::commands::{check::Check, explain::Explain, sync::Sync};
 
 /// Rebuilds the index of trainee doctors beside the live one, swaps it in one step, and keeps it true.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub enum Command {
     Sync(Sync),
     /// Look whether the settings are right and everything that the service needs is there
     Check(Check),
+    /// Tell what is known of a doctor, what came about it, and what a run would write now
+    Explain(Explain),
     /// Look after what the service gave up: messages, and single items of them (m…)
     #[command(subcommand)]
     DeadLetters(DeadLetterCommand),

@@ -1,12 +1,14 @@
 //! reval-sync: rebuilds the index of trainee doctors beside the live one, swaps it in one step, and keeps it true.
 
 mod active;
+mod afresh;
 pub mod app;
 pub mod board;
 pub mod cli;
 pub mod commands;
 pub mod deliveries;
 mod doctors;
+mod explain;
 mod exporter;
 pub mod halts;
 pub mod handling;
