@@ -9,11 +9,11 @@ export CALLER := invocation_directory()
 default:
     @just --list --unsorted
 
-# arena-acl standalone with its sample feed: no server, each record and what became of it; Ctrl-C stops
+# a service standalone with its sample feed: no server, each message and what became of it; Ctrl-C stops. Also: demo reval-sync
 [group('run')]
 [no-exit-message]
-demo:
-    @cargo run --locked -p arena-acl -- serve --standalone
+demo SERVICE='arena-acl':
+    @cargo run --locked -p "$1" -- serve --standalone
 
 # servers (Docker when an engine answers, else ordinary processes), the service and its sample feed
 [group('run')]

@@ -32,7 +32,7 @@ use crate::{
         check, explain,
         sync::{self, Caller},
     },
-    http, mongo,
+    http, metrics as counted, mongo,
     queues::Queues,
     rabbit::Rabbit,
     service::Service,
@@ -188,6 +188,7 @@ async fn wiring(settings: &Settings, metrics: &Metrics) -> Result<Wiring<Real>, 
         sources: Arc::new(mongo::Sources::new(&client, &settings.mongo)),
         clock: Clock::system(),
         handling: settings.handling.clone(),
+        metrics: counted::Metrics::new(metrics.clone()),
     })
 }
 

@@ -19,6 +19,7 @@ pub mod letters;
 pub mod live;
 pub mod memory;
 pub mod merge;
+pub mod metrics;
 pub mod mongo;
 pub mod queues;
 pub mod rabbit;

@@ -105,6 +105,7 @@ impl<P: Ports> Live<P> {
             state.target = None; // somebody moved the aliases: look again
         }
         let (fates, tokens) = applied?;
+        fates.iter().filter(|fate| **fate == Fate::Stale).for_each(|_| self.shared.metrics.stale());
         let fresh = items.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Applied);
         let entries: Vec<Bytes> = fresh.map(|(item, _)| item.entry.bytes()).collect();
         self.journal(&mut state, entries).await?;
@@ -238,6 +239,7 @@ impl<P: Ports> Live<P> {
                 changed.iter().filter_map(|slot| operation(&merge, *slot, loaded.get(slot))).collect();
             *refreshed = false;
             let outcomes = index::write(engine, &target.master, &operations, self.shared.handling.bulk, |_| {}).await?;
+            self.shared.metrics.bulk(&outcomes);
             if outcomes.contains(&Outcome::Conflict) {
                 return Ok(Attempt::Conflict);
             }

@@ -204,6 +204,7 @@ impl<P: Ports> Runner<P> {
         }
         if active.run.is_over() {
             active.record.finished_at = Some(now);
+            self.shared.metrics.run_ended(active.record.requested_at, now);
             active.accepting = false;
         }
         info!(
@@ -292,6 +293,7 @@ impl<P: Ports> Runner<P> {
     /// Shows the run to whoever asks; that this fails holds nothing up.
     async fn show(&self, active: &mut Active) {
         let record = active.remembered(&self.shared.clock);
+        self.shared.metrics.run(&record, active.run.state());
         if let Err(error) = self.shared.store.keep(&record.id, &record.shown()).await {
             warn!(%error, "the run could not be shown: {error}");
         }

@@ -239,10 +239,18 @@ impl<P: Ports> Service<P> {
             patience = Patience::default();
             let _busy = self.shared.work.begin();
             let bodies: Vec<_> = deliveries.iter().map(|delivery| delivery.body.clone()).collect();
+            let (metrics, begun) = (&self.shared.metrics, Instant::now());
+            deliveries.iter().for_each(|_| metrics.received(queue));
             let settled = match self.shared.patiently("taking messages in", || self.intake.step(queue, &bodies)).await {
                 Ok(settled) => settled,
                 Err(trouble) => return trouble,
             };
+            metrics.handled(queue, begun.elapsed());
+            let now = self.shared.clock.now();
+            for (delivery, settled) in deliveries.iter().zip(&settled) {
+                let age = delivery.sent_at.and_then(|at| (now - at).to_std().ok());
+                metrics.settled(queue, *settled, age);
+            }
             let settled: Vec<_> = deliveries.into_iter().map(|delivery| delivery.receipt).zip(settled).collect();
             if let Err(error) = queues.settle(queue, &settled).await {
                 warn!(%error, queue = queue.name(), "deliveries of {} come again: {error}", queue.name());

@@ -19,6 +19,7 @@ use crate::{
     deliveries::Deliveries,
     halts::Halts,
     handling::Handling,
+    metrics::Metrics,
     run_store::RunStore,
     signals::Signals,
     sources::Sources,
@@ -51,6 +52,8 @@ pub struct Wiring<P: Ports> {
     pub clock: Clock,
     /// How the work is done.
     pub handling: Handling,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// What all parts of the service share.
@@ -61,6 +64,7 @@ pub struct Shared<P: Ports> {
     pub(crate) sources: Arc<P::Sources>,
     pub(crate) clock: Clock,
     pub(crate) handling: Handling,
+    pub(crate) metrics: Metrics,
     pub(crate) desk: Desk<P::Store>,
     pub(crate) work: Work,
     /// This instance holds the lease and has looked at the index.
@@ -72,7 +76,7 @@ pub struct Shared<P: Ports> {
 impl<P: Ports> Shared<P> {
     /// All of it over its adapters.
     pub fn new(wiring: Wiring<P>) -> Arc<Self> {
-        let Wiring { engine, store, queues, sources, clock, handling } = wiring;
+        let Wiring { engine, store, queues, sources, clock, handling, metrics } = wiring;
         let desk = Desk::new(Arc::clone(&store));
         Arc::new(Self {
             engine,
@@ -81,6 +85,7 @@ impl<P: Ports> Shared<P> {
             sources,
             clock,
             handling,
+            metrics,
             desk,
             work: Work::default(),
             working: AtomicBool::new(false),

@@ -93,6 +93,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     for collection in Collection::ALL {
         sources.add(collection, sample.get(collection.name()).and_then(Value::as_array).cloned().unwrap_or_default());
     }
+    let metrics = Metrics::new();
     let service: Arc<Service<Memory>> = Service::new(Wiring {
         engine: Arc::new(world.engine.clone()),
         store: Arc::new(world.store.clone()),
@@ -100,6 +101,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
         sources: Arc::new(sources),
         clock: Clock::system(),
         handling,
+        metrics: crate::metrics::Metrics::new(metrics.clone()),
     });
     let listener = TcpListener::bind(listen).await?;
     let drain = Duration::from_secs(2);
@@ -114,7 +116,7 @@ async fn serve(settings: Settings) -> Result<(), StandaloneError> {
     ];
     let operators =
         dead_letters::routes::routes(Arc::new(service.letters())).merge(messages::routes(world.queues.clone()));
-    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, Metrics::new(), operators, part));
+    parts.spawn_last("admin", drain, |part| admin::serve(admin, health, metrics, operators, part));
     let routes = http::routes(Arc::clone(&service.shared), "", Auth::Anybody);
     parts.spawn("http", drain, |part| listener::serve(listener, routes, part));
     service.spawn(&mut parts, drain);

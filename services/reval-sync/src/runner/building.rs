@@ -97,6 +97,7 @@ impl<P: Ports> Runner<P> {
                 index::write(&*shared.engine, index, operations, shared.handling.bulk, |_| {})
             })
             .await?;
+        shared.metrics.bulk(&outcomes);
         let mut letters = Vec::new();
         for (operation, outcome) in operations.iter().zip(&outcomes) {
             let (Outcome::Refused { reason, .. }, Operation::Index { source, .. }) = (outcome, operation) else {
@@ -311,6 +312,7 @@ impl<P: Ports> Runner<P> {
         let master = generation.master();
         let built = shared.patiently("counting", || engine.count(&master, &Query::All)).await?;
         let live = shared.patiently("counting", || self.count_live()).await?;
+        shared.metrics.live_documents(live);
         let mut active = self.active().await?;
         let merged = active.merge.as_ref().map_or(0, |merge| merge.slots.iter().count());
         let merged = u64::try_from(merged).unwrap_or(u64::MAX);

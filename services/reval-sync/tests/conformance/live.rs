@@ -18,6 +18,7 @@ use chassis::{
 };
 use mongodb::bson::{Bson, Document};
 use reval_sync::{
+    metrics::Metrics,
     board::LEASE,
     deliveries::{Queue, Settled},
     handling::{Handling, Roles},
@@ -141,6 +142,7 @@ impl Outside for Live {
             sources: Arc::new(mongo::Sources::new(&client, &self.mongo)),
             clock: self.clock.clone(),
             handling: self.handling.clone(),
+            metrics: Metrics::new(chassis::metrics::Metrics::new()),
         };
         Ok((wiring, link))
     }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use chassis::{clock::Clock, parts::Parts};
 use reval_sync::{
+    metrics::Metrics,
     deliveries::{Queue, Settled},
     handling::Handling,
     memory::{Memory, Queues, Sources, Store},
@@ -68,6 +69,7 @@ impl Outside for InMemory {
             sources: Arc::clone(sources),
             clock: clock.clone(),
             handling: handling.clone(),
+            metrics: Metrics::new(chassis::metrics::Metrics::new()),
         };
         Ok((wiring, ()))
     }
