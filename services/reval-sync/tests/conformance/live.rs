@@ -18,11 +18,11 @@ use chassis::{
 };
 use mongodb::bson::{Bson, Document};
 use reval_sync::{
-    metrics::Metrics,
     board::LEASE,
     deliveries::{Queue, Settled},
     handling::{Handling, Roles},
     index::held,
+    metrics::Metrics,
     mongo,
     queues::Queues,
     rabbit::Rabbit,

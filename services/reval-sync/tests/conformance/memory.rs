@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use chassis::{clock::Clock, parts::Parts};
 use reval_sync::{
-    metrics::Metrics,
     deliveries::{Queue, Settled},
     handling::Handling,
     memory::{Memory, Queues, Sources, Store},
+    metrics::Metrics,
     shared::Wiring,
     signals::Outgoing,
 };
