@@ -48,6 +48,9 @@ struct Envelope<'a> {
 /// It is no such message. What is wrong with an item is in the item.
 pub fn read(stage: Stage, body: &[u8]) -> Result<Batch, Unreadable> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| Unreadable::json(&error))?;
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Unreadable::new("wrong_type", "not an object")); // serde reads a list as the members of a struct in their order
+    }
     let payload = envelope.payload.map(RawValue::get).unwrap_or("null");
     let raw: Vec<&RawValue> = match payload.bytes().next() {
         Some(b'[') => serde_json::from_str(payload).map_err(|error| Unreadable::json(&error))?,
