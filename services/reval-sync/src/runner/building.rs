@@ -132,7 +132,8 @@ impl<P: Ports> Runner<P> {
             for page in &pages {
                 for bytes in &page.entries {
                     let Some((entry, Some(item))) = read(bytes) else { continue };
-                    if entry.kind == Kind::Data(Stage::Tcs) && page.sequence < extract_from {
+                    let is_trainee = matches!(entry.kind, Kind::Data(Stage::Tcs) | Kind::Update);
+                    if is_trainee && page.sequence < extract_from {
                         continue; // the extract is newer (18d)
                     }
                     active.merge_in(&item);
