@@ -164,9 +164,11 @@ impl Active {
     /// From now on data of `stage` is applied when it comes; what came before is applied now.
     pub(crate) fn open(&mut self, stage: Stage) {
         self.open = self.open.max(Some(stage));
-        let (due, held) = std::mem::take(&mut self.held).into_iter().partition(|(of, _)| *of <= stage);
+        let (mut due, held): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.held).into_iter().partition(|(of, _)| *of <= stage);
         self.held = held;
-        for (_, item) in Vec::<(Stage, Item)>::from_iter::<Vec<_>>(due) {
+        due.sort_by_key(|(of, _)| *of); // after a restart they are of several stages: a log may have come before its doctor
+        for (_, item) in due {
             self.merge_in(&item);
         }
     }
