@@ -50,14 +50,19 @@ impl<P: Ports> Runner<P> {
     /// # Errors
     /// The lease is lost.
     pub(crate) async fn run(&self) -> Result<(), Trouble> {
-        let busy = self.shared.work.begin();
-        self.resume_intake().await?;
-        self.prepare().await?;
-        drop(busy);
+        let mut is_prepared = false;
         loop {
             let changed = self.shared.desk.changed();
             let busy = self.shared.work.begin();
             let board = self.shared.patiently("looking for a run", || self.shared.desk.look()).await?;
+            if !is_prepared {
+                self.resume_intake(&board).await;
+                // a run that collects does not need the engine, so it goes on while that is away
+                if !board.active.as_ref().is_some_and(is_collecting) {
+                    self.prepare().await?;
+                    is_prepared = true;
+                }
+            }
             match board {
                 Board { rolling_back: true, last: Some(last), .. } => self.roll_back(last).await?,
                 Board { active: Some(record), .. } => self.drive(record).await?,
@@ -72,15 +77,13 @@ impl<P: Ports> Runner<P> {
     }
 
     /// Puts a run that was collecting into its seat before anything else: its data is logged while the engine is not asked yet.
-    async fn resume_intake(&self) -> Result<(), Trouble> {
-        let board = self.shared.patiently("looking for a run", || self.shared.desk.look()).await?;
-        if let Some(record) = board.active {
-            let active = Active::new(record);
+    async fn resume_intake(&self, board: &Board) {
+        if let Some(record) = &board.active {
+            let active = Active::new(record.clone());
             if active.accepting {
                 *self.seat.active.lock().await = Some(active);
             }
         }
-        Ok(())
     }
 
     /// Carries a run to its end, from wherever it is.
@@ -117,7 +120,16 @@ impl<P: Ports> Runner<P> {
     async fn take_up(&self, record: crate::record::Record) -> Result<VecDeque<Command>, Trouble> {
         let mut active = Active::new(record);
         let log = active.log();
-        let log_is_there = self.shared.patiently("reading the log", || self.shared.store.end(&log)).await? > 0;
+        let store = &self.shared.store;
+        let end = self.shared.patiently("reading the log", || store.end(&log)).await?;
+        let log_is_there = end > 0;
+        if log_is_there {
+            // silence counts from what was logged last, not from when the run was remembered last (14.3 no. 16)
+            let last = self.shared.patiently("reading the log", || store.pages(&log, end - 1, 1)).await?;
+            for page in last {
+                active.run.on(Event::Progress, page.at);
+            }
+        }
         let is_new = active.run.state() == State::Requested && !log_is_there && active.record.generation.is_none();
         if is_new {
             self.begin(&mut active).await?;
@@ -349,4 +361,9 @@ impl<P: Ports> Runner<P> {
     fn since(at: Instant) -> Duration {
         at.elapsed()
     }
+}
+
+/// Whether a run is in a stage that brings data.
+fn is_collecting(record: &crate::record::Record) -> bool {
+    matches!(record.machine.run().state(), State::In(_))
 }

@@ -323,7 +323,7 @@ impl Run {
             _ => Vec::new(),
         };
         if event == Event::Progress || self.state != before || !commands.is_empty() {
-            self.progress_at = now;
+            self.progress_at = self.progress_at.max(now);
         }
         commands
     }
@@ -349,7 +349,7 @@ impl Run {
                     Some(stage) => self.enter(stage),
                     None => self.write(),
                 };
-                [Command::Drop, Command::Load].into_iter().chain(commands).collect()
+                [Command::Load].into_iter().chain(commands).collect()
             }
         }
     }
@@ -376,9 +376,10 @@ impl Run {
         }
     }
 
+    /// What a driver that died began is deleted first; until then nothing is asked of the engine, so a run collects also while that is away.
     fn write(&mut self) -> Vec<Command> {
         self.state = State::Replay;
-        vec![Command::Write]
+        vec![Command::Drop, Command::Write]
     }
 
     /// R-RUN-6.

@@ -204,7 +204,7 @@ fn the_stage_ends_with_its_marker_and_quiet_and_with_nothing_less() {
     assert_eq!(run.on(Event::Marker(Stage::Gmc), at(1)), []);
     assert_eq!(run.on(Event::Marker(Stage::Tcs), at(1)), []);
     assert_eq!(run.state(), State::In(Stage::Tcs));
-    assert_eq!(run.on(Event::Quiet(Stage::Tcs), at(2)), [Command::Write]);
+    assert_eq!(run.on(Event::Quiet(Stage::Tcs), at(2)), [Command::Drop, Command::Write]);
 }
 
 #[test]
