@@ -39,7 +39,12 @@ impl Step {
                 }
             }
             "deliver" => {
-                known(&["queue", "body"], &["redelivered", "expect"])?;
+                let given = if step.get("text").is_some() { "text" } else { "body" };
+                known(&["queue", given], &["redelivered", "expect"])?;
+                let body = match given {
+                    "text" => text("text", &step["text"])?.to_owned(),
+                    _ => step["body"].to_string(),
+                };
                 let name = text("queue", &step["queue"])?;
                 let expect = optional_text("expect")?;
                 if expect.as_ref().is_some_and(|expect| !["ack", "dead-letter", "retry"].contains(&expect.as_str())) {
@@ -47,7 +52,7 @@ impl Step {
                 }
                 Self::Deliver {
                     queue: Queue::named(name).ok_or_else(|| bad("the queue is not known"))?,
-                    body: Bytes::from(step["body"].to_string()),
+                    body: Bytes::from(body),
                     redelivered: step["redelivered"].as_bool().unwrap_or_default(),
                     expect,
                 }
