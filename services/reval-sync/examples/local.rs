@@ -4,6 +4,9 @@
 //! local feed    fills the collections with sample/sample.json, requests a run, sends the extract once the run waits for it; with the service's settings
 //! ```
 
+#![allow(clippy::print_stdout, reason = "it tells on a terminal what it did")]
+#![allow(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
+
 use std::{error::Error, sync::Arc, time::Duration};
 
 use bson::{Bson, Document};

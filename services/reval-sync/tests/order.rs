@@ -21,6 +21,7 @@ use reval_sync::{
     http as api,
     index::MASTER,
     memory::{Memory, Queues, Sources, Store},
+    metrics::Metrics,
     service::Service,
     settings::Auth,
     shared::Wiring,
@@ -131,6 +132,7 @@ async fn after(stages: Stages) -> Vec<String> {
         sources: Arc::<Sources>::default(),
         clock: Clock::starting_at("2025-06-16T09:00:00Z".parse().unwrap()),
         handling: Handling { sources: [Source::Queue; 3], ..Handling::default() },
+        metrics: Metrics::new(chassis::metrics::Metrics::new()),
     });
     let mut parts = Parts::new(std::future::pending());
     service.spawn(&mut parts, QUIET);
