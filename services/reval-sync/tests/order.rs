@@ -55,7 +55,7 @@ fn trainee((person, n): (usize, u8)) -> (Queue, Value) {
 }
 
 fn doctor(n: u8) -> (Queue, Value) {
-    let doctor = json!({"gmcReferenceNumber": number(n), "doctorLastName": format!("g{n}"), "designatedBodyCode": format!("b{n}"), "existsInGmc": n % 2 == 0});
+    let doctor = json!({"gmcReferenceNumber": number(n), "doctorLastName": format!("g{n}"), "designatedBodyCode": format!("b{n}"), "existsInGmc": n.is_multiple_of(2)});
     (Queue::GmcData, json!({"payload": [{"doctor": doctor, "gmcOutcome": "Approved"}]}))
 }
 
