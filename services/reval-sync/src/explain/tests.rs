@@ -79,6 +79,7 @@ async fn world() -> Arc<Shared<Memory>> {
         sources: Arc::new(sources),
         clock,
         handling,
+        metrics: crate::metrics::Metrics::new(chassis::metrics::Metrics::new()),
     })
 }
 
