@@ -147,6 +147,17 @@ impl Afresh {
     }
 }
 
+/// The ways in which the number of a document may be written.
+pub(crate) fn spellings(document: &Document) -> Vec<String> {
+    let Some(number) = document.usable_number() else { return Vec::new() };
+    written(&number).into_iter().chain(document.number.as_deref().map(str::to_owned)).collect()
+}
+
+/// The ways in which a number may be written.
+pub(crate) fn written(number: &GmcNumber) -> [String; 2] {
+    [number.as_str().to_owned(), number.as_str().to_uppercase()]
+}
+
 /// Where two documents differ. The order of hidden discrepancies does not count.
 pub(crate) fn differences(index: &Document, sources: &Document) -> Vec<Difference> {
     let fields = |document: &Document| {

@@ -31,6 +31,7 @@ use crate::{
     commands::{
         check, explain,
         sync::{self, Caller},
+        verify,
     },
     http, metrics as counted, mongo,
     queues::Queues,
@@ -124,6 +125,11 @@ pub async fn run(command: Command) -> Result<Done, exit::Error> {
             let settings = command_settings()?;
             let wiring = wiring(&settings, &Metrics::new()).await.map_err(exit::Error::failed)?;
             explain::run(&*Shared::new(wiring), asked).await
+        }
+        Command::Verify(asked) => {
+            let settings = command_settings()?;
+            let wiring = wiring(&settings, &Metrics::new()).await.map_err(exit::Error::failed)?;
+            verify::run(&*Shared::new(wiring), asked).await
         }
         Command::DeadLetters(command) => {
             let settings = command_settings()?;

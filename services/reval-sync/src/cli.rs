@@ -3,7 +3,7 @@
 use chassis::dead_letters::commands::DeadLetterCommand;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check::Check, explain::Explain, sync::Sync};
+use crate::commands::{check::Check, explain::Explain, sync::Sync, verify::Verify};
 
 /// Rebuilds the index of trainee doctors beside the live one, swaps it in one step, and keeps it true.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub enum Command {
     Check(Check),
     /// Tell what is known of a doctor, what came about it, and what a run would write now
     Explain(Explain),
+    /// Look whether the index is what a run would write now; exit code 3 when it is not
+    Verify(Verify),
     /// Look after what the service gave up: messages, and single items of them (m…)
     #[command(subcommand)]
     DeadLetters(DeadLetterCommand),

@@ -133,7 +133,7 @@ pub(crate) async fn explain<P: Ports>(shared: &Shared<P>, key: &Key) -> Result<E
         spellings.extend(document.number.as_deref().map(str::to_owned));
     }
     for number in &names.numbers {
-        spellings.extend([number.as_str().to_owned(), number.as_str().to_uppercase()]);
+        spellings.extend(afresh::written(number));
     }
     let afresh = Afresh::read(&*shared.sources, &Vec::from_iter(spellings)).await?;
     names.hidden.extend(afresh.hidden_keys());

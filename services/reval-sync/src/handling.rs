@@ -35,6 +35,10 @@ pub struct Routes {
     pub hidden_discrepancies_start: String,
     /// Batches of the exporter role.
     pub gmc_data: String,
+    /// Connection logs.
+    pub connection_log_data: String,
+    /// Hidden discrepancies.
+    pub hidden_discrepancy_data: String,
     /// Person ids for a targeted resync.
     pub trainee_update: String,
 }
@@ -61,6 +65,8 @@ impl Default for Routes {
             connection_logs_start: "reval.routingkey.connectionlog.essyncstart".to_owned(),
             hidden_discrepancies_start: "reval.routingkey.hiddendiscrepancy.essyncstart".to_owned(),
             gmc_data: "reval.routingkey.revalidationsummary.essync".to_owned(),
+            connection_log_data: "reval.routingkey.connectionlog.essyncdata".to_owned(),
+            hidden_discrepancy_data: "reval.routingkey.hiddendiscrepancy.essyncdata".to_owned(),
             trainee_update: "reval.trainee.update".to_owned(),
         }
     }

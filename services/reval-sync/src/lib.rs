@@ -35,4 +35,5 @@ pub mod sqs;
 mod standalone;
 mod terminal;
 pub mod trouble;
+mod verify;
 pub mod wire;

@@ -199,6 +199,8 @@ impl Settings {
                 connection_logs_start: rabbit.keys.connection_log_start.clone(),
                 hidden_discrepancies_start: rabbit.keys.hidden_discrepancy_start.clone(),
                 gmc_data: rabbit.keys.gmc_data.clone(),
+                connection_log_data: rabbit.keys.connection_log_data.clone(),
+                hidden_discrepancy_data: rabbit.keys.hidden_discrepancy_data.clone(),
                 trainee_update: rabbit.keys.trainee_request.clone(),
             };
             Self {

@@ -210,6 +210,7 @@ impl Queues {
 impl Keys {
     fn declare(table: &mut Table) -> Slot<Self> {
         const BOUND: &str = "routing key, used only where queues are declared";
+        const REPAIRED: &str = "routing key, used by `verify --fix` and where queues are declared";
         let sync_start = table
             .value("REVAL_RABBIT_SYNCSTART_ROUTING_KEY", "routing key of `syncStart`")
             .or("reval.connection.syncstart");
@@ -219,18 +220,22 @@ impl Keys {
             .value("REVAL_RABBIT_RECOMMENDATION_SYNCSTART_ROUTING_KEY", "routing key of `gmcSyncStart`")
             .or("reval.recommendation.syncstart");
         let gmc_data = table
-            .value("ESSYNC_DATA_ROUTING_KEY", "routing key of exported doctors, for the exporter role")
+            .value(
+                "ESSYNC_DATA_ROUTING_KEY",
+                "routing key of exported doctors, for the exporter role and `verify --fix`",
+            )
             .or("reval.routingkey.revalidationsummary.essync");
         let connection_log_start = table
             .value("CONNECTION_LOG_ESSYNCSTART_ROUTING_KEY", "routing key of `connectionLogSyncStart`")
             .or("reval.routingkey.connectionlog.essyncstart");
-        let connection_log_data =
-            table.value("CONNECTION_LOG_ESSYNCDATA_ROUTING_KEY", BOUND).or("reval.routingkey.connectionlog.essyncdata");
+        let connection_log_data = table
+            .value("CONNECTION_LOG_ESSYNCDATA_ROUTING_KEY", REPAIRED)
+            .or("reval.routingkey.connectionlog.essyncdata");
         let hidden_discrepancy_start = table
             .value("HIDDEN_DISCREPANCY_ESSYNCSTART_ROUTING_KEY", "routing key of `hiddenDiscrepancySyncStart`")
             .or("reval.routingkey.hiddendiscrepancy.essyncstart");
         let hidden_discrepancy_data = table
-            .value("HIDDEN_DISCREPANCY_ESSYNCDATA_ROUTING_KEY", BOUND)
+            .value("HIDDEN_DISCREPANCY_ESSYNCDATA_ROUTING_KEY", REPAIRED)
             .or("reval.routingkey.hiddendiscrepancy.essyncdata");
         let trainee_request = table
             .value("REVAL_RABBIT_TRAINEEUPDATE_ROUTING_KEY", "routing key that asks for trainees by their ids")
