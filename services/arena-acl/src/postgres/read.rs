@@ -74,7 +74,8 @@ async fn rows(
     changes: &[&Change],
 ) -> Result<HashMap<(Table, i64), Vec<HeldRow>>, StoreError> {
     let found: Vec<ChangeRow> = sqlx::query_as(
-        // two halves, each with an index that has what it asks for and nothing else
+        // two halves, each with an index that has what it asks for and nothing else. The statuses are asked for in a form that no other index has:
+        // one over all that is unhandled would be read from end to end for each row
         "SELECT wanted.place, row.* \
          FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS wanted (arena_table_name, arena_id, pos, place) \
          CROSS JOIN LATERAL ( \
@@ -84,7 +85,7 @@ async fn rows(
              UNION ALL \
              SELECT operation_type, operation_pos, ingest_status, ingest_attempts, ingested_timestamp FROM arena_data AS row \
              WHERE row.arena_id = wanted.arena_id AND row.arena_table_name = wanted.arena_table_name \
-               AND row.ingest_status IN ('RETRY', 'FAILED', 'WAITING') \
+               AND row.ingest_status <> 'HANDLED' AND coalesce(row.ingest_status, '') IN ('RETRY', 'FAILED', 'WAITING') \
                AND lpad(row.operation_pos, 20, '0') COLLATE \"C\" < wanted.pos) AS row",
     )
     .bind(changes.iter().map(|change| change.table.name()).collect::<Vec<_>>())
