@@ -1,8 +1,6 @@
 //! What surrounds reval-sync on a laptop: the stores of other teams, filled once, and the trainee service, played for one run.
 //!
-//! ```text
-//! local feed    fills the collections with sample/sample.json, requests a run, sends the extract once the run waits for it; with the service's settings
-//! ```
+//! `sample-feed`, with the service's settings: fills the collections with sample/sample.json, requests a run, sends the extract once the run waits for it.
 
 #![allow(clippy::print_stdout, reason = "it tells on a terminal what it did")]
 #![allow(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
@@ -15,7 +13,6 @@ use chassis::http::{
     Client,
     transport::{Limits, Reqwest},
 };
-use clap::Parser;
 use http::HeaderMap;
 use reval_sync::{
     mongo,
@@ -36,15 +33,8 @@ const LIMITS: Limits = Limits {
 /// How long a run over a dozen persons may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-#[derive(Parser)]
-enum Local {
-    /// Fill the stores, request a run and send its extract
-    Feed,
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let Local::Feed = Local::parse();
     let settings = Settings::load()?;
     let sample: Value = serde_json::from_str(include_str!("../sample/sample.json"))?;
     fill(&settings, &sample).await?;
