@@ -3,9 +3,9 @@
 ALTER TABLE gjennomforing ADD COLUMN releases boolean NOT NULL DEFAULT false;
 CREATE INDEX gjennomforing_releases_idx ON gjennomforing (arena_id) WHERE releases;
 
--- In the order of a page.
+-- In the order of a page, and under another condition than the pages of the jobs: see 0011.
 DROP INDEX arena_data_course_before_idx, arena_data_course_after_idx;
 CREATE INDEX arena_data_course_before_idx
-    ON arena_data (arena_course_id(before), arena_position(operation_pos), id) WHERE ingest_status IN ('WAITING', 'RETRY');
+    ON arena_data (arena_course_id(before), arena_position(operation_pos), id) WHERE ingest_status <> 'HANDLED';
 CREATE INDEX arena_data_course_after_idx
-    ON arena_data (arena_course_id(after), arena_position(operation_pos), id) WHERE ingest_status IN ('WAITING', 'RETRY');
+    ON arena_data (arena_course_id(after), arena_position(operation_pos), id) WHERE ingest_status <> 'HANDLED';

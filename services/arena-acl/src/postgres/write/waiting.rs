@@ -71,12 +71,12 @@ pub(in crate::postgres) async fn release_page(
         "WITH page AS ( \
              SELECT course.id AS course, found.id FROM unnest($2::bigint[]) AS course (id) CROSS JOIN LATERAL ( \
                  (SELECT arena_position(operation_pos) AS position, id FROM arena_data \
-                  WHERE ingest_status IN ('WAITING', 'RETRY') AND arena_course_id(before) = course.id \
+                  WHERE ingest_status <> 'HANDLED' AND coalesce(ingest_status, '') IN ('WAITING', 'RETRY') AND arena_course_id(before) = course.id \
                     AND arena_table_name = ANY($1) AND (ingest_status = 'WAITING' OR retry_at IS NULL OR retry_at > $3) \
                   ORDER BY arena_course_id(before), arena_position(operation_pos), id LIMIT $4) \
                  UNION \
                  (SELECT arena_position(operation_pos) AS position, id FROM arena_data \
-                  WHERE ingest_status IN ('WAITING', 'RETRY') AND arena_course_id(after) = course.id \
+                  WHERE ingest_status <> 'HANDLED' AND coalesce(ingest_status, '') IN ('WAITING', 'RETRY') AND arena_course_id(after) = course.id \
                     AND arena_table_name = ANY($1) AND (ingest_status = 'WAITING' OR retry_at IS NULL OR retry_at > $3) \
                   ORDER BY arena_course_id(after), arena_position(operation_pos), id LIMIT $4) \
                  ORDER BY position, id LIMIT $4) AS found), \
