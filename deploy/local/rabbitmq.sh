@@ -70,7 +70,7 @@ serves() {
   local byte=''
   exec 3<>"/dev/tcp/127.0.0.1/$(port rabbitmq)" || return 1
   printf 'AMQP\0\0\11\1' >&3
-  IFS= read -r -n 1 -t 2 -d '' byte <&3 || true
+  IFS= read -r -n 1 -t 2 -d '' byte <&3 || byte='' # nothing in time: not this broker
   exec 3>&-
   [ "$byte" = $'\x01' ]
 } 2>/dev/null
